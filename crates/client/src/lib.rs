@@ -1,0 +1,2 @@
+//! The Rust client of Handfast, and the wire types that it shares with the server.
+pub mod wire;

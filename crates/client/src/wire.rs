@@ -1,0 +1,529 @@
+//! The wire: what requests and answers look like as JSON. Described by `/openapi.json`.
+//!
+//! These types depend on nothing else of Handfast, so that a change inside never changes the wire.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+#[cfg(feature = "openapi")]
+use utoipa::ToSchema;
+
+/// A whole transaction to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BeginTransaction {
+    /// The caller's name for it, 1 to 64 of letters, digits and `. _ - :`. The same gid with the
+    /// same content is the same transaction and has one answer; made by the server if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gid: Option<String>,
+    /// Within this time all branches must have voted, or it is aborted. Default 5000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// When the caller is answered: at the decision (default), or when every branch applied it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ack: Option<AckWhen>,
+    /// Whether this request waits for the outcome (default) or returns at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
+    /// Prepare everything, then wait for `:commit` or `:abort`; aborted when `timeout_ms` is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hold: bool,
+    /// 1 to 64, with different names.
+    pub branches: Vec<Branch>,
+}
+
+/// When the caller is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum AckWhen {
+    /// As soon as the decision is durable.
+    #[default]
+    Decided,
+    /// When every branch has applied the decision.
+    Applied,
+}
+
+/// Whether a request waits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// Until the outcome, at most a little longer than `timeout_ms`; then 202.
+    #[default]
+    Outcome,
+    /// Not at all: 202 with the place to ask.
+    None,
+}
+
+/// One participant's part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Branch {
+    /// Its name within the transaction.
+    pub name: String,
+    /// The configured resource.
+    pub resource: String,
+    /// Only `prepare` today, which is the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<BranchKind>,
+    /// Statements, for a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<Vec<Statement>>,
+    /// Key operations, for a shard.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys: Option<Vec<KeyOp>>,
+    /// Isolation level, for a database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation: Option<Isolation>,
+    /// Most time for one statement; the resource's setting if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub statement_timeout_ms: Option<u64>,
+    /// Most time to wait for one lock; the resource's setting if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_timeout_ms: Option<u64>,
+}
+
+/// What a branch does before and after the decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BranchKind {
+    /// Prepares and votes; then commits or aborts as decided.
+    #[default]
+    Prepare,
+}
+
+/// `["text", [parameters], {"rows": 1, "returns": true}]`; the last two may be left out.
+///
+/// Parameters are null, booleans, numbers, strings, or `{"bytes": "<base64>"}`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Statement(
+    /// The text, with the database's own placeholders.
+    pub String,
+    /// The parameters, in order.
+    #[serde(default)]
+    pub Vec<serde_json::Value>,
+    /// What is expected of it.
+    #[serde(default)]
+    pub StatementOptions,
+);
+
+/// What is expected of a statement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct StatementOptions {
+    /// How many rows it must affect or return; otherwise the transaction is aborted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// Whether its rows are handed back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub returns: bool,
+}
+
+/// An isolation level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// READ COMMITTED.
+    ReadCommitted,
+    /// REPEATABLE READ.
+    RepeatableRead,
+    /// SERIALIZABLE.
+    Serializable,
+}
+
+/// One operation on a key of a shard.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum KeyOp {
+    /// Reads and returns the value.
+    Get {
+        /// The key.
+        key: String,
+    },
+    /// Writes a value: an integer or a string.
+    Put {
+        /// The key.
+        key: String,
+        /// The value.
+        value: serde_json::Value,
+    },
+    /// Adds to an integer; refused when the sum leaves the bounds.
+    Add {
+        /// The key.
+        key: String,
+        /// What to add.
+        by: i64,
+        /// The least the sum may be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        min: Option<i64>,
+        /// The most the sum may be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<i64>,
+    },
+    /// Removes a key.
+    Delete {
+        /// The key.
+        key: String,
+    },
+    /// Requires a value (null: that the key is absent).
+    Expect {
+        /// The key.
+        key: String,
+        /// The value.
+        value: serde_json::Value,
+    },
+}
+
+/// What the caller is told: exactly what is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It happens, everywhere.
+    Committed,
+    /// It does not happen, anywhere.
+    Aborted,
+    /// Not known yet, or not known to this answer: ask again.
+    Unknown,
+}
+
+/// What a transaction waits for, or how it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Waits for votes.
+    Preparing,
+    /// All branches voted yes; waits for `:commit` or `:abort`.
+    Held,
+    /// Its only branch commits in one phase; waits for what became of it.
+    Deciding,
+    /// Decided; waits for branches to commit.
+    Committing,
+    /// Decided; waits for branches to roll back.
+    Aborting,
+    /// Committed everywhere.
+    Committed,
+    /// Aborted everywhere.
+    Aborted,
+    /// A branch was finished against the decision by someone else; waits for a person.
+    Mixed,
+}
+
+/// A transaction as it is known now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Transaction {
+    /// Its name.
+    pub gid: String,
+    /// What is known.
+    pub outcome: Outcome,
+    /// What it waits for.
+    pub state: State,
+    /// True if a branch needs an operator; the branch says why.
+    #[serde(default)]
+    pub stuck: bool,
+    /// Why it was aborted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<AbortReason>,
+    /// When its decision was recorded, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decided_at_ms: Option<u64>,
+    /// Its branches, in the caller's order.
+    #[serde(default)]
+    pub branches: Vec<BranchView>,
+    /// Rows returned, by branch; only in the answer to the request that ran it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub results: BTreeMap<String, Vec<ResultSet>>,
+    /// What happened, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timeline: Vec<TimelineEntry>,
+}
+
+/// Why a transaction was aborted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct AbortReason {
+    /// The branch that said no; absent if it was not a branch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// A stable code, explained in docs/errors.md.
+    pub code: String,
+    /// What happened, in words.
+    pub message: String,
+    /// What can be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cure: Option<String>,
+    /// Whether the same request may succeed if sent again under a new gid.
+    pub retryable: bool,
+}
+
+/// One branch as it is known now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct BranchView {
+    /// Its name.
+    pub name: String,
+    /// Its resource.
+    pub resource: String,
+    /// The name it has at the participant.
+    pub id: String,
+    /// What is known of it.
+    pub state: BranchState,
+    /// Tries of the second phase so far, since the node started.
+    #[serde(default)]
+    pub attempts: u32,
+    /// The participant's last answer that was not success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_answer: Option<String>,
+    /// When it is tried again, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at_ms: Option<u64>,
+}
+
+/// What is known of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum BranchState {
+    /// No vote yet.
+    Working,
+    /// Voted yes.
+    Prepared,
+    /// Wrote nothing; done.
+    ReadOnly,
+    /// Voted no; holds nothing.
+    Refused,
+    /// Decided, not yet known to be finished.
+    InDoubt,
+    /// As in doubt, and an operator must look.
+    Stuck,
+    /// Finished as decided.
+    Finished,
+    /// Finished against the decision by someone else.
+    Heuristic,
+    /// Declared finished by an operator.
+    Resolved,
+}
+
+/// Rows that one statement returned.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct ResultSet {
+    /// Column names.
+    pub columns: Vec<String>,
+    /// Rows of values; bytes as `{"bytes": "<base64>"}`.
+    pub rows: Vec<Vec<serde_json::Value>>,
+}
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct TimelineEntry {
+    /// When, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// The record's place in the log; absent for what was only seen, not recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<u64>,
+    /// What: a record's kind, or `asked`, `voted`, `answered`.
+    pub what: String,
+    /// The branch it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// More, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// One line of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct TransactionLine {
+    /// Its name.
+    pub gid: String,
+    /// What it waits for.
+    pub state: State,
+    /// True if it needs an operator.
+    #[serde(default)]
+    pub stuck: bool,
+    /// Its resources.
+    pub resources: Vec<String>,
+    /// When it last changed, in milliseconds since 1970.
+    pub changed_at_ms: u64,
+}
+
+/// A page of a list, newest first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct TransactionPage {
+    /// The lines.
+    pub transactions: Vec<TransactionLine>,
+    /// Give it as `after` to get the next page; absent on the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// What the list may be filtered by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[serde(deny_unknown_fields)]
+pub struct ListFilter {
+    /// A state's name, or `in-doubt` (decided or deciding, not finished), `open`, `stuck`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// Only transactions with a branch at this resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource: Option<String>,
+    /// Only gids that start with this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// Lines on a page, 1 to 500; default 50.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// The `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<String>,
+}
+
+/// An operator's word, with the reason that is kept with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Because {
+    /// Why; kept in the log. Required for `:resolve`.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// An operator declares a branch finished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Resolve {
+    /// Which branch.
+    pub branch: String,
+    /// What the operator saw there: committed or aborted.
+    pub outcome: Outcome,
+    /// Why; kept in the log.
+    pub reason: String,
+}
+
+/// A resource as the node sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Resource {
+    /// Its configured name.
+    pub name: String,
+    /// `postgres`, `mysql`, `http`.
+    pub kind: String,
+    /// Whether it answered last time.
+    pub health: Health,
+    /// Its last fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_fault: Option<String>,
+    /// Branches of ours prepared there at the last scan.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prepared: Option<u64>,
+    /// Prepared branches there that belong to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub foreign: Option<u64>,
+    /// How long the oldest of ours has been prepared, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_in_doubt_ms: Option<u64>,
+    /// When it was last scanned, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scanned_at_ms: Option<u64>,
+    /// Calls running there now.
+    pub calls: u64,
+}
+
+/// A resource's health.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// Not asked yet.
+    Unknown,
+    /// It answers.
+    Up,
+    /// It does not answer: the circuit breaker is open; new branches are refused at once.
+    Down,
+}
+
+/// One thing that a check of a resource found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Finding {
+    /// `ok`, `warning` or `error`.
+    pub level: FindingLevel,
+    /// A stable code.
+    pub code: String,
+    /// What is so.
+    pub message: String,
+    /// The line that mends it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cure: String,
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum FindingLevel {
+    /// As it should be.
+    Ok,
+    /// It can take part, with a caveat.
+    Warning,
+    /// It cannot take part.
+    Error,
+}
+
+/// A problem, as application/problem+json (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Problem {
+    /// Where the code is explained.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// A stable code.
+    pub code: String,
+    /// The code in a few words.
+    pub title: String,
+    /// What was wrong with this request.
+    pub detail: String,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cure: String,
+    /// The branch it concerns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Whether the same request may succeed later.
+    #[serde(default)]
+    pub retryable: bool,
+    /// The transaction, where the problem is that it was aborted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction: Option<Box<Transaction>>,
+}
+
+/// The answer to a participant that asks what was decided for its branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Inquiry {
+    /// Commit it.
+    Commit,
+    /// Roll it back.
+    Abort,
+    /// Not decided: ask again.
+    Pending,
+}

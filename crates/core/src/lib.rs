@@ -1,0 +1,21 @@
+//! The pure heart of Handfast: state machines that know no clock, no thread, no chance, no I/O.
+//!
+//! Read in this order: [`machine`] says what every machine is and the one rule of writing ahead;
+//! [`transaction`] is two-phase commit with presumed abort; [`shard`] is a participant of our own.
+//! The other modules hold the words these speak.
+//!
+//! The server, the simulator and the exhaustive checker drive these very types.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod machine;
+pub mod transaction;
+pub mod shard;
+
+pub mod id;
+pub mod limits;
+pub mod retry;
+pub mod vote;
+pub mod work;
