@@ -6,7 +6,7 @@
 /// Wait before the first retry, in milliseconds.
 pub const FIRST_MS: u64 = 20;
 /// Longest wait between two tries, in milliseconds.
-pub const CAP_MS: u64 = 5_000;
+pub const CAP_MS: u64 = 2_000;
 
 /// The wait after the `tries`-th failed try (1 = after the first), in milliseconds.
 pub fn backoff_ms(tries: u32) -> u64 {

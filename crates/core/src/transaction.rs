@@ -1,1 +1,321 @@
-//! Two-phase commit with presumed abort.
+//! A transaction: two-phase commit with presumed abort.
+//!
+//! ```text
+//!            all yes                 sync                     all acknowledged
+//! preparing ─────────▶ Decided(commit) ─▶ committing ───────────────────▶ Finished
+//!     │ no, lost, timeout, caller                │ found rolled back
+//!     ▼                                          ▼
+//! Decided(abort) ─▶ aborting ─▶ Finished       mixed: waits for a person
+//! ```
+//!
+//! Rules, with their sources (Mohan, Lindsay, Obermarck 1986, "R*"; Gray and Lamport 2006):
+//!
+//! * Nothing is recorded before the branches prepare; a crash then means abort, by presumption
+//!   (R*, section 3.1).
+//! * `Decided` is forced. Its sync is the commit point: no `Commit` leaves before it (R*, 2).
+//! * An abort is recorded too, and before a caller is told it: the answer for a gid never changes.
+//!   R* would not record it; it had no callers who ask twice.
+//! * An inquiry is answered "abort" only when commit is impossible: never while votes are awaited.
+//! * The decision is told to every branch that may be prepared until each is *proved* finished.
+//!   Only then `Finished`; it is lazy, since losing it only means telling them again (R*, 3.1: the
+//!   end record need not be forced).
+//! * Read-only branches drop out (R*, 3.2). A read-only transaction is recorded all the same, so
+//!   that its gid keeps its answer.
+//! * A transaction of one branch that can prove its end commits in one phase: `Delegated` is forced
+//!   first, so that after a crash the branch is asked what became of it, never run again.
+
+use alloc::{format, string::String, vec::Vec};
+
+mod state;
+mod tell;
+mod trace;
+mod words;
+
+pub use state::{Fate, Known, KnownBranch, Live, Saved, Telling, Voting};
+pub use words::{
+    AckWhen, Answer, Begin, BranchSpec, Case, CaseBranch, Decision, Effect, Index, Input, Reason,
+    Record, Timer, Voted,
+};
+
+use crate::{
+    id::{RequestId, RunId},
+    machine::{Machine, Output, Summary},
+    vote::{Cause, Vote},
+};
+
+/// Most callers that may wait for one transaction.
+pub const WAITERS_MAX: usize = 256;
+
+/// The machine. One for each gid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transaction;
+
+impl Machine for Transaction {
+    type Saved = Saved;
+    type Live = Live;
+    type Input = Input;
+    type Record = Record;
+    type Effect = Effect;
+
+    fn step(saved: &Saved, live: &mut Live, input: Input, out: &mut Output<Self>) {
+        let mut step = Step { known: saved.known.as_ref(), live, out };
+        match input {
+            Input::Begin(begin) => step.begin(begin),
+            Input::Voted { run, branch, vote } => step.voted(run, branch, vote),
+            Input::Acked { run, branch, ack } => step.acked(run, branch, ack),
+            Input::Fired(Timer::Votes(run)) => step.votes_timed_out(run),
+            Input::Fired(Timer::Retry(run, branch)) => step.retry(run, branch),
+            Input::Inquired { request, run } => step.inquired(request, run),
+            Input::CommitAsked { request } => step.commit_asked(request),
+            Input::AbortAsked { request, reason } => step.abort_asked(request, reason),
+            Input::RetryAsked { request } => step.retry_asked(request),
+            Input::Resolved { request, branch, committed, reason } => {
+                step.resolved(request, branch, committed, reason);
+            }
+        }
+    }
+
+    fn apply(saved: &mut Saved, record: &Record) {
+        saved.apply(record);
+    }
+
+    fn restart(saved: &Saved, live: &mut Live, out: &mut Output<Self>) {
+        let mut step = Step { known: saved.known.as_ref(), live, out };
+        step.tell_all();
+    }
+
+    fn is_open(saved: &Saved) -> bool {
+        saved.known.as_ref().is_some_and(|known| !known.finished)
+    }
+
+    fn is_idle(live: &Live) -> bool {
+        live.voting.is_none() && live.waiters.is_empty()
+    }
+
+    fn summary(saved: &Saved) -> Summary {
+        saved.summary()
+    }
+
+    /// None: a transaction's stream is short.
+    fn snapshot(_: &Saved) -> Option<Record> {
+        None
+    }
+}
+
+/// One step: what is saved (as it was before), what is live, and what is asked for.
+struct Step<'a> {
+    known: Option<&'a Known>,
+    live: &'a mut Live,
+    out: &'a mut Output<Transaction>,
+}
+
+/// Until the decision.
+impl Step<'_> {
+    fn begin(&mut self, begin: Begin) {
+        let before = self.known.map(|known| &known.fingerprint);
+        let before = before.or(self.live.voting.as_ref().map(|voting| &voting.fingerprint));
+        if before.is_some() {
+            self.out.effect(Effect::Close { run: begin.run });
+        }
+        match before {
+            Some(before) if *before != begin.fingerprint => {
+                self.reply(begin.request, Answer::OtherContent);
+            }
+            Some(_) => self.attend(begin.request, begin.ack),
+            None => self.start(begin),
+        }
+    }
+
+    fn start(&mut self, begin: Begin) {
+        let voting = Voting::new(begin.run, begin.fingerprint, begin.hold, &begin.branches);
+        for (branch, spec) in begin.branches.into_iter().enumerate() {
+            self.out.effect(Effect::Prepare {
+                run: begin.run,
+                branch: index(branch),
+                resource: spec.resource,
+                work: spec.work,
+                one_phase: voting.one_phase,
+                within_ms: begin.timeout_ms,
+            });
+        }
+        self.live.waiters.push((begin.request, begin.ack));
+        self.live.voting = Some(voting);
+        self.arm(Timer::Votes(begin.run), begin.timeout_ms);
+    }
+
+    /// Answers the caller if its answer is known, else lets it wait.
+    fn attend(&mut self, request: RequestId, ack: AckWhen) {
+        let answer = match self.known {
+            Some(Known { decision: Some(Decision::Abort(reason)), .. }) => {
+                Some(Answer::Aborted(reason.clone()))
+            }
+            Some(known) if known.is_mixed() => Some(Answer::Mixed),
+            Some(Known { decision: Some(Decision::Commit), finished, .. }) => {
+                (*finished || ack == AckWhen::Decided).then_some(Answer::Committed)
+            }
+            Some(Known { decision: None, .. }) | None => None,
+        };
+        match answer {
+            Some(answer) => self.reply(request, answer),
+            None if self.live.waiters.len() >= WAITERS_MAX => self.reply(request, Answer::Busy),
+            None => self.live.waiters.push((request, ack)),
+        }
+    }
+
+    fn voted(&mut self, run: RunId, branch: Index, vote: Vote) {
+        let Some(voting) = self.voting(run) else { return };
+        let Some((name, _, slot @ None)) = voting.branches.get_mut(usize::from(branch)) else {
+            return;
+        };
+        *slot = Some(vote.clone());
+        match vote {
+            Vote::No(refusal) | Vote::Lost(refusal) => {
+                let reason = Reason { branch: Some(name.clone()), refusal };
+                self.decide(Decision::Abort(reason));
+            }
+            Vote::Yes(_) | Vote::ReadOnly => {
+                if voting.is_unanimous() && !voting.hold {
+                    self.all_voted_yes();
+                }
+            }
+        }
+    }
+
+    fn all_voted_yes(&mut self) {
+        let delegate = self.live.voting.as_ref().is_some_and(|voting| {
+            voting.one_phase && matches!(voting.branches[0].2, Some(Vote::Yes(_)))
+        });
+        if delegate {
+            self.delegate();
+        } else {
+            self.decide(Decision::Commit);
+        }
+    }
+
+    fn votes_timed_out(&mut self, run: RunId) {
+        let Some(voting) = self.voting(run) else { return };
+        let missing = voting.branches.iter().find(|(.., vote)| vote.is_none());
+        let reason = match missing {
+            Some((name, ..)) => Reason::own(
+                Some(name.clone()),
+                "vote_timeout",
+                format!("branch `{name}` did not vote in time"),
+                Cause::Passing,
+            ),
+            None => Reason::own(
+                None,
+                "hold_timeout",
+                String::from("held, and neither committed nor aborted in time"),
+                Cause::Passing,
+            ),
+        };
+        self.decide(Decision::Abort(reason));
+    }
+
+    fn commit_asked(&mut self, request: RequestId) {
+        match &mut self.live.voting {
+            Some(voting) if !voting.hold => {
+                self.reply(request, Answer::WrongState("preparing, and not held"));
+            }
+            Some(voting) => {
+                // The caller's word may come before the last vote: it then is no longer held.
+                voting.hold = false;
+                let unanimous = voting.is_unanimous();
+                self.attend(request, AckWhen::Decided);
+                if unanimous {
+                    self.all_voted_yes();
+                }
+            }
+            None if self.known.is_some() => self.attend(request, AckWhen::Decided),
+            None => self.reply(request, Answer::NoSuchTransaction),
+        }
+    }
+
+    fn abort_asked(&mut self, request: RequestId, reason: String) {
+        if self.live.voting.is_some() {
+            self.attend(request, AckWhen::Decided);
+            self.decide(Decision::Abort(Reason::own(
+                None,
+                "caller_abort",
+                reason,
+                Cause::Business,
+            )));
+            return;
+        }
+        match self.known {
+            None => self.reply(request, Answer::NoSuchTransaction),
+            Some(Known { decision: None, .. }) => {
+                self.reply(request, Answer::WrongState("deciding"));
+            }
+            Some(_) => self.attend(request, AckWhen::Decided),
+        }
+    }
+
+    /// Presumed abort: what is neither decided nor being voted on can never commit. An answer
+    /// "abort" while votes are awaited would be a lie that a later yes could expose.
+    fn inquired(&mut self, request: RequestId, run: RunId) {
+        let voting = self.live.voting.as_ref().is_some_and(|voting| voting.run == run);
+        let answer = match self.known.filter(|known| known.run == run) {
+            Some(Known { decision: Some(Decision::Commit), .. }) => Answer::InquiryCommit,
+            Some(Known { decision: Some(Decision::Abort(_)), .. }) => Answer::InquiryAbort,
+            Some(Known { decision: None, .. }) => Answer::InquiryPending,
+            None if voting => Answer::InquiryPending,
+            None => Answer::InquiryAbort,
+        };
+        self.reply(request, answer);
+    }
+}
+
+/// The decision.
+impl Step<'_> {
+    /// Records the decision on the run that is being voted on, and tells everyone.
+    fn decide(&mut self, decision: Decision) {
+        let voting = self.live.voting.take().expect("only a run that is voted on is decided");
+        let case = voting.case();
+        self.out.force(Record::Decided { decision: decision.clone(), case: Some(case.clone()) });
+        let decided = Known::new(&case, Some(decision));
+        self.announce(&decided);
+    }
+
+    /// Leaves the decision to the only branch. The record comes first: after a crash the branch is
+    /// asked, not run again.
+    fn delegate(&mut self) {
+        let voting = self.live.voting.take().expect("only a run that is voted on is delegated");
+        let case = voting.case();
+        self.out.force(Record::Delegated(case.clone()));
+        let delegated = Known::new(&case, None);
+        Step { known: Some(&delegated), live: self.live, out: self.out }.tell_all();
+    }
+
+    /// Answers those who waited for the decision, tells the branches, and finishes at once if there
+    /// is nobody to tell. `decided` is the state as it will be when the decision is applied.
+    fn announce(&mut self, decided: &Known) {
+        let waiters = core::mem::take(&mut self.live.waiters);
+        let mut after = Step { known: Some(decided), live: self.live, out: self.out };
+        for (request, ack) in waiters {
+            after.attend(request, ack);
+        }
+        after.tell_all();
+        after.finish_if_all_told(decided);
+    }
+
+    fn voting(&mut self, run: RunId) -> Option<&mut Voting> {
+        self.live.voting.as_mut().filter(|voting| voting.run == run)
+    }
+
+    fn reply(&mut self, request: RequestId, answer: Answer) {
+        self.out.effect(Effect::Reply { request, answer });
+    }
+
+    fn arm(&mut self, timer: Timer, after_ms: u64) {
+        self.out.effect(Effect::Arm { timer, after_ms });
+    }
+}
+
+fn index(branch: usize) -> Index {
+    Index::try_from(branch).expect("at most BRANCHES_MAX branches, checked by the caller")
+}
+
+fn indices(known: &Known) -> impl Iterator<Item = Index> + use<> {
+    (0..known.branches.len()).map(index).collect::<Vec<_>>().into_iter()
+}

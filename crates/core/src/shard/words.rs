@@ -1,0 +1,169 @@
+//! What is said to, by and about a shard: inputs, records, effects, answers.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use super::{End, Prepared};
+use crate::{
+    id::{BranchId, RequestId},
+    vote::{Ack, Vote},
+    work::{KeyOp, Rows, Value},
+};
+
+/// What happens to a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A coordinator wants a branch worked and prepared.
+    Prepare {
+        /// Who gets the vote.
+        request: RequestId,
+        /// Which branch.
+        branch: BranchId,
+        /// Its operations, in order; each sees those before it.
+        ops: Vec<KeyOp>,
+        /// Longest wait for its locks, in ms; at most `LOCK_WAIT_MS`.
+        lock_wait_ms: u64,
+    },
+    /// A coordinator decided commit.
+    Commit {
+        /// Who gets the acknowledgement.
+        request: RequestId,
+        /// Which branch.
+        branch: BranchId,
+    },
+    /// A coordinator decided abort.
+    Abort {
+        /// Who gets the acknowledgement.
+        request: RequestId,
+        /// Which branch.
+        branch: BranchId,
+    },
+    /// An operator sets initial values, outside of any transaction.
+    Load {
+        /// Who gets the answer.
+        request: RequestId,
+        /// What to write.
+        keys: BTreeMap<String, Value>,
+    },
+    /// The coordinator answered an inquiry, or could not be asked.
+    Answered {
+        /// About which branch.
+        branch: BranchId,
+        /// What it said.
+        answer: Inquired,
+    },
+    /// A timer that was armed is over.
+    Fired(Timer),
+}
+
+/// What became of an inquiry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inquired {
+    /// The decision is commit.
+    Commit,
+    /// The decision is abort, or there never will be one.
+    Abort,
+    /// Not decided yet.
+    Pending,
+    /// No answer, or none that could be read.
+    Silent,
+}
+
+/// A timer of a shard.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// Ends a branch's wait for locks.
+    LockWait(BranchId),
+    /// Waits before the coordinator is asked again.
+    Inquire(BranchId),
+}
+
+/// What a shard promises. In the log as JSON with the kind as tag.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Record {
+    /// Initial values were written.
+    Loaded {
+        /// What.
+        keys: BTreeMap<String, Value>,
+    },
+    /// A branch can commit or abort as told, for ever.
+    Prepared {
+        /// Which.
+        branch: BranchId,
+        /// What it did.
+        #[serde(flatten)]
+        prepared: Prepared,
+    },
+    /// A prepared branch was committed: its writes are what the keys hold.
+    Committed {
+        /// Which.
+        branch: BranchId,
+    },
+    /// A branch was aborted, prepared or not, and can never be prepared.
+    Aborted {
+        /// Which.
+        branch: BranchId,
+    },
+    /// All of the above.
+    Snapshot(Snapshot),
+}
+
+/// Everything a shard has saved, in one record.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// What the keys hold.
+    pub keys: BTreeMap<String, Value>,
+    /// Branches in doubt.
+    pub prepared: BTreeMap<BranchId, Prepared>,
+    /// Branches remembered, oldest first.
+    pub finished: Vec<(BranchId, End)>,
+    /// For each cluster the latest run that was forgotten.
+    pub floors: Vec<BranchId>,
+}
+
+/// What a shard asks the outside to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer a caller.
+    Reply {
+        /// Whom.
+        request: RequestId,
+        /// What.
+        answer: Answer,
+    },
+    /// Give `Fired(timer)` after this time.
+    Arm {
+        /// Which.
+        timer: Timer,
+        /// After how long.
+        after_ms: u64,
+    },
+    /// Ask the coordinator what was decided; answer with `Answered`.
+    Inquire {
+        /// About which branch.
+        branch: BranchId,
+    },
+}
+
+/// What a caller is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To a prepare.
+    Voted {
+        /// Yes, no with its reason, or read-only.
+        vote: Vote,
+        /// What the branch read: one row of `key` and `value` for each `get`, in order.
+        rows: Vec<Rows>,
+    },
+    /// To a commit or abort.
+    Acked(Ack),
+    /// To a commit: it was finished so long ago that nobody knows how, or it never was here.
+    Forgotten,
+    /// To a load: how many keys were written.
+    Loaded(usize),
+    /// To a load: this key is locked by a branch; nothing was written.
+    Locked(String),
+    /// Too many wait for this branch's vote already. It may be prepared all the same.
+    Busy,
+}

@@ -1,0 +1,251 @@
+//! What a transaction knows: the saved half and the live half.
+
+use alloc::{format, string::String, vec::Vec};
+
+use super::words::{AckWhen, BranchSpec, Case, CaseBranch, Decision, Index, Record, Voted};
+use crate::{
+    id::{RequestId, RunId},
+    machine::Summary,
+    vote::{Proof, Vote},
+};
+
+/// What the log knows of a transaction; `None` until something is recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// Everything, once there is anything.
+    pub known: Option<Known>,
+}
+
+/// What the log knows once it knows anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The run it is about.
+    pub run: RunId,
+    /// What the request was.
+    pub fingerprint: String,
+    /// The decision; `None` while it is delegated to the only writing branch.
+    pub decision: Option<Decision>,
+    /// All branches, in the caller's order.
+    pub branches: Vec<KnownBranch>,
+    /// Nothing is left to do.
+    pub finished: bool,
+}
+
+/// A branch as the log knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownBranch {
+    /// Its name.
+    pub name: String,
+    /// Where it runs.
+    pub resource: String,
+    /// How it voted.
+    pub vote: Voted,
+    /// What the participant wants to be told again.
+    pub proof: Proof,
+    /// What is known of its end.
+    pub fate: Fate,
+}
+
+/// What the log knows of a branch's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing (which includes success: that is recorded for all branches at once).
+    Open,
+    /// Only an operator can mend what its participant answers.
+    Stuck(String),
+    /// Finished against the decision.
+    Heuristic(String),
+    /// Declared finished by an operator, who saw it committed (or rolled back).
+    Resolved {
+        /// What the operator saw.
+        committed: bool,
+        /// Why, and by whom.
+        reason: String,
+    },
+}
+
+impl KnownBranch {
+    /// Whether the participant must still be told: not after it was found or declared finished.
+    pub fn is_pending(&self) -> bool {
+        self.vote.is_in_doubt() && matches!(self.fate, Fate::Open | Fate::Stuck(_))
+    }
+}
+
+impl From<&CaseBranch> for KnownBranch {
+    fn from(branch: &CaseBranch) -> Self {
+        Self {
+            name: branch.name.clone(),
+            resource: branch.resource.clone(),
+            vote: branch.vote,
+            proof: branch.proof.clone(),
+            fate: Fate::Open,
+        }
+    }
+}
+
+impl Known {
+    pub(super) fn new(case: &Case, decision: Option<Decision>) -> Self {
+        Self {
+            run: case.run,
+            fingerprint: case.fingerprint.clone(),
+            decision,
+            branches: case.branches.iter().map(KnownBranch::from).collect(),
+            finished: false,
+        }
+    }
+
+    /// A branch is known to have ended otherwise than was decided.
+    pub fn is_mixed(&self) -> bool {
+        let commit = self.decision == Some(Decision::Commit);
+        self.branches.iter().any(|branch| match branch.fate {
+            Fate::Heuristic(_) => true,
+            Fate::Resolved { committed, .. } => committed != commit,
+            Fate::Open | Fate::Stuck(_) => false,
+        })
+    }
+
+    /// A branch waits for an operator.
+    pub fn is_stuck(&self) -> bool {
+        let needs = |fate: &Fate| matches!(fate, Fate::Stuck(_) | Fate::Heuristic(_));
+        !self.finished && self.branches.iter().any(|branch| needs(&branch.fate))
+    }
+
+    /// The state's name: what it waits for, or how it ended.
+    pub fn state(&self) -> &'static str {
+        match &self.decision {
+            None => "deciding",
+            Some(_) if self.is_mixed() => "mixed",
+            Some(Decision::Commit) if self.finished => "committed",
+            Some(Decision::Commit) => "committing",
+            Some(Decision::Abort(_)) if self.finished => "aborted",
+            Some(Decision::Abort(_)) => "aborting",
+        }
+    }
+}
+
+impl Saved {
+    /// See [`crate::machine::Machine::apply`]. Records that make no sense here (a damaged or
+    /// foreign log) change nothing.
+    pub fn apply(&mut self, record: &Record) {
+        match (&mut self.known, record) {
+            (known @ None, Record::Delegated(case)) => *known = Some(Known::new(case, None)),
+            (known @ None, Record::Decided { decision, case: Some(case) }) => {
+                *known = Some(Known::new(case, Some(decision.clone())));
+            }
+            (Some(known), record) => known.apply(record),
+            (None, _) => {}
+        }
+    }
+
+    /// The words that lists filter by: `!` and its run, its resources, and `!stuck` if it waits for
+    /// an operator. No resource's name starts with `!`.
+    pub fn summary(&self) -> Summary {
+        let Some(known) = &self.known else { return Summary::default() };
+        let mut label = format!("!{}", known.run);
+        for branch in &known.branches {
+            let there = label.split(' ').any(|word| word == branch.resource);
+            if !there {
+                label.push(' ');
+                label.push_str(&branch.resource);
+            }
+        }
+        if known.is_stuck() {
+            label.push_str(" !stuck");
+        }
+        Summary { state: known.state(), label }
+    }
+}
+
+impl Known {
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Decided { decision, .. } => {
+                if self.decision.is_none() {
+                    self.decision = Some(decision.clone());
+                }
+            }
+            Record::Heuristic { branch, detail } => {
+                self.set_fate(*branch, Fate::Heuristic(detail.clone()));
+            }
+            Record::Stuck { branch, detail } => self.set_fate(*branch, Fate::Stuck(detail.clone())),
+            Record::Resolved { branch, committed, reason } => {
+                let fate = Fate::Resolved { committed: *committed, reason: reason.clone() };
+                self.set_fate(*branch, fate);
+            }
+            Record::Finished => self.finished = true,
+            Record::Delegated(_) => {}
+        }
+    }
+
+    fn set_fate(&mut self, branch: Index, fate: Fate) {
+        if let Some(branch) = self.branches.get_mut(usize::from(branch)) {
+            branch.fate = fate;
+        }
+    }
+}
+
+/// What a crash forgets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Live {
+    /// The run that waits for votes, until it is decided.
+    pub voting: Option<Voting>,
+    /// Callers who wait for an answer.
+    pub waiters: Vec<(RequestId, AckWhen)>,
+    /// By branch: how telling the decision goes. Empty until there is one.
+    pub telling: Vec<Telling>,
+}
+
+/// A run that waits for votes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voting {
+    /// Its id.
+    pub run: RunId,
+    /// What the request was.
+    pub fingerprint: String,
+    /// Whether it waits for the caller's word after the votes.
+    pub hold: bool,
+    /// Whether its only branch keeps its work open instead of preparing.
+    pub one_phase: bool,
+    /// The branches, and their votes so far.
+    pub branches: Vec<(String, String, Option<Vote>)>,
+}
+
+impl Voting {
+    pub(super) fn new(run: RunId, fingerprint: String, hold: bool, specs: &[BranchSpec]) -> Self {
+        let one_phase = specs.len() == 1 && specs[0].one_phase && !hold;
+        let branches = specs.iter().map(|s| (s.name.clone(), s.resource.clone(), None)).collect();
+        Self { run, fingerprint, hold, one_phase, branches }
+    }
+
+    /// All branches voted, and none voted no.
+    pub fn is_unanimous(&self) -> bool {
+        self.branches.iter().all(|(.., vote)| matches!(vote, Some(Vote::Yes(_) | Vote::ReadOnly)))
+    }
+
+    /// What a decision taken now is about. A branch that has not voted may yet prepare.
+    pub(super) fn case(&self) -> Case {
+        let branches = self.branches.iter().map(|(name, resource, vote)| {
+            let (vote, proof) = match vote {
+                Some(Vote::Yes(proof)) => (Voted::Yes, proof.clone()),
+                Some(Vote::ReadOnly) => (Voted::ReadOnly, Proof::default()),
+                Some(Vote::No(_)) => (Voted::No, Proof::default()),
+                Some(Vote::Lost(_)) | None => (Voted::Unknown, Proof::default()),
+            };
+            CaseBranch { name: name.clone(), resource: resource.clone(), vote, proof }
+        });
+        Case { run: self.run, fingerprint: self.fingerprint.clone(), branches: branches.collect() }
+    }
+}
+
+/// How telling one branch the decision goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Telling {
+    /// It was told, and has not answered yet.
+    pub is_asked: bool,
+    /// It answered that it is finished.
+    pub is_finished: bool,
+    /// Tries that did not succeed, since the node started.
+    pub tries: u32,
+    /// Its last answer that was not success.
+    pub last_answer: Option<String>,
+}

@@ -1,0 +1,103 @@
+//! Golden traces: text files, each a story of inputs and what followed.
+//!
+//! A line with `>` is an input; the indented lines below are what the machine must answer with:
+//! records, `sync` if the effects wait for them, effects. `> crash` forgets what is live and what
+//! no sync took along. `UPDATE=1 cargo test` writes the answers anew; read the difference before you
+//! believe it.
+
+use std::{fmt::Display, fs, path::Path};
+
+use handfast_core::machine::{Machine, Output};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Runs every trace of `tests/traces/<dir>`, and fails if one went otherwise than written.
+pub fn check(dir: &str, at_least: usize, run: impl Fn(&str) -> String) {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces").join(dir);
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= at_least, "traces are missing");
+    let mut wrong = Vec::new();
+    for file in files {
+        let written = fs::read_to_string(&file).unwrap();
+        let happened = run(&written);
+        if written != happened && std::env::var_os("UPDATE").is_some() {
+            fs::write(&file, &happened).unwrap();
+        } else if written != happened {
+            wrong.push(format!("{}:\n{happened}", file.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "these went otherwise than written:\n\n{}", wrong.join("\n"));
+}
+
+/// Keeps the comments and inputs of a trace and answers the inputs.
+pub fn run(trace: &str, mut take: impl FnMut(&str) -> Vec<String>) -> String {
+    let mut text = String::new();
+    for line in trace.lines().filter(|line| !line.starts_with("  ")) {
+        text.push_str(line);
+        text.push('\n');
+        if let Some(input) = line.strip_prefix("> ") {
+            for answer in take(input) {
+                text.push_str(&format!("  {answer}\n"));
+            }
+        }
+    }
+    text
+}
+
+/// A machine and its log.
+pub struct World<M: Machine> {
+    pub saved: M::Saved,
+    pub live: M::Live,
+    records: Vec<M::Record>,
+    synced: usize,
+}
+
+impl<M: Machine> Default for World<M> {
+    fn default() -> Self {
+        Self { saved: Default::default(), live: Default::default(), records: Vec::new(), synced: 0 }
+    }
+}
+
+impl<M: Machine> World<M>
+where
+    M::Record: Display + Serialize + DeserializeOwned,
+    M::Effect: Display,
+{
+    /// One step, its records applied as a partition does.
+    pub fn step(&mut self, input: M::Input) -> Vec<String> {
+        let mut out = Output::new();
+        M::step(&self.saved, &mut self.live, input, &mut out);
+        self.told(out)
+    }
+
+    /// Everything unsynced is lost; then a start.
+    pub fn crash(&mut self) -> Vec<String> {
+        self.records.truncate(self.synced);
+        self.saved = M::Saved::default();
+        for record in &self.records {
+            M::apply(&mut self.saved, record);
+        }
+        self.live = M::Live::default();
+        let mut out = Output::new();
+        M::restart(&self.saved, &mut self.live, &mut out);
+        self.told(out)
+    }
+
+    fn told(&mut self, out: Output<M>) -> Vec<String> {
+        let (records, effects, forced) = out.into_parts();
+        let mut answers = Vec::new();
+        for record in records {
+            let json = serde_json::to_string(&record).unwrap();
+            assert_eq!(record, serde_json::from_str(&json).unwrap(), "JSON changes a record");
+            M::apply(&mut self.saved, &record);
+            answers.push(format!("record {record}"));
+            self.records.push(record);
+        }
+        if forced {
+            self.synced = self.records.len();
+            answers.push("sync".into());
+        }
+        answers.extend(effects.iter().map(ToString::to_string));
+        answers
+    }
+}
