@@ -1,0 +1,387 @@
+//! A partition: machines, their log, and the turn.
+//!
+//! ```text
+//! stage:  inputs ──▶ step ──▶ apply records in memory     nothing durable, nothing has left
+//! commit:            append + sync ──▶ effects            nothing leaves before
+//! ```
+//!
+//! [`Staged`] is the seal between the two: it holds the effects of a turn, and
+//! [`Partition::commit`] alone opens it. A commit writes *everything* that is forced and not yet
+//! written, so no effect can leave before a record that it depends on, in whatever order turns
+//! are committed.
+//!
+//! When the log fails, nothing is known about what it holds, and memory is ahead of it. Then the
+//! partition is broken: every later call fails, no effect leaves. Restart, and read back.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use handfast_core::machine::{Machine, Output};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::log::{Batch, Change, Log, LogError};
+
+/// Most lazy records that wait for a sync; one more makes the next commit write them.
+pub const NOTES_MAX: usize = 4096;
+/// A stream is folded from a snapshot when at least so many records came after the last one.
+pub const SNAPSHOT_RECORDS_MIN: u64 = 10_000;
+/// ... and these are at least so many times as large as that snapshot, so that writing snapshots
+/// costs at most a quarter of what is written.
+pub const SNAPSHOT_FACTOR: u64 = 4;
+
+/// Machines of one kind, and the log that they live in. One thread owns it.
+pub struct Partition<M: Machine, L> {
+    log: L,
+    /// Those with work left, and those that a crash would make forget something.
+    machines: BTreeMap<Arc<str>, Slot<M>>,
+    /// Streams with records that are not written, in the order of their first.
+    unwritten: Vec<Arc<str>>,
+    /// How many records that are.
+    unwritten_records: usize,
+    /// Whether one of them is forced.
+    forced: bool,
+    /// Machines that may have become fit to leave memory.
+    touched: Vec<Arc<str>>,
+    /// The log failed: memory is ahead of it, or it of memory.
+    broken: bool,
+}
+
+struct Slot<M: Machine> {
+    saved: M::Saved,
+    live: M::Live,
+    /// Records applied to `saved` and not yet in the log, as JSON. While there are any, the
+    /// machine must stay: the log would give it back in an older state.
+    unwritten: Vec<String>,
+    length: Length,
+}
+
+/// How much of a stream a fold reads.
+#[derive(Default)]
+struct Length {
+    records: u64,
+    bytes: u64,
+    snapshot_bytes: u64,
+}
+
+/// An input and the stream of the machine it is for.
+pub struct Addressed<M: Machine> {
+    /// The machine's stream.
+    pub stream: Arc<str>,
+    /// What happens to it.
+    pub input: M::Input,
+    /// The caller guarantees that no record of this stream was ever written: it is not looked for.
+    pub fresh: bool,
+}
+
+/// What a turn asks for, sealed until its records are durable.
+#[must_use = "the effects of a turn are lost unless it is committed"]
+pub struct Staged<M: Machine> {
+    effects: Vec<(Arc<str>, M::Effect)>,
+    records: usize,
+    forced: bool,
+}
+
+impl<M: Machine> Staged<M> {
+    /// Whether its effects wait for a sync.
+    pub fn is_forced(&self) -> bool {
+        self.forced
+    }
+
+    /// Whether the turn promised nothing and asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.effects.is_empty() && self.records == 0
+    }
+}
+
+impl<M: Machine, L: Log> Partition<M, L>
+where
+    M::Record: Serialize + DeserializeOwned,
+{
+    /// Brings back the open machines: reads their streams, folds them, restarts each. What they
+    /// ask for comes out of the first commit.
+    ///
+    /// # Errors
+    /// A stream could not be read; nothing was changed.
+    pub fn open(log: L) -> Result<(Self, Staged<M>), LogError> {
+        let mut partition = Self {
+            log,
+            machines: BTreeMap::new(),
+            unwritten: Vec::new(),
+            unwritten_records: 0,
+            forced: false,
+            touched: Vec::new(),
+            broken: false,
+        };
+        let mut staged = Staged { effects: Vec::new(), records: 0, forced: false };
+        for stream in partition.log.open_streams()? {
+            if let Some(slot) = partition.read(&stream)? {
+                partition.restart(stream, slot, &mut staged)?;
+            }
+        }
+        Ok((partition, staged))
+    }
+
+    /// Steps the machines. Nothing is durable afterwards and nothing has left.
+    ///
+    /// A machine that is not in memory is read back from the log first, unless the input is fresh.
+    ///
+    /// # Errors
+    /// A stream could not be read: no input was taken, the partition stays as it was.
+    pub fn stage(
+        &mut self,
+        inputs: impl IntoIterator<Item = Addressed<M>>,
+    ) -> Result<Staged<M>, LogError> {
+        self.check()?;
+        let inputs: Vec<_> = inputs.into_iter().collect();
+        let mut staged = Staged { effects: Vec::new(), records: 0, forced: false };
+        // Everything that may fail for outside reasons comes before the first step.
+        for (stream, slot) in self.read_absent(&inputs)? {
+            self.restart(stream, slot, &mut staged)?;
+        }
+        for Addressed { stream, input, .. } in inputs {
+            let slot = self.machines.entry(Arc::clone(&stream)).or_default();
+            let mut out = Output::new();
+            M::step(&slot.saved, &mut slot.live, input, &mut out);
+            self.take(stream, out, &mut staged)?;
+        }
+        Ok(staged)
+    }
+
+    /// Makes durable what is forced, then releases the effects.
+    ///
+    /// # Errors
+    /// The records may or may not be in the log. No effect leaves; the partition is broken.
+    pub fn commit(
+        &mut self,
+        staged: Staged<M>,
+        now_ms: u64,
+    ) -> Result<Vec<(Arc<str>, M::Effect)>, LogError> {
+        self.check()?;
+        // Not only this turn's: its steps may have seen forced records of a turn before.
+        if self.forced || self.unwritten_records > NOTES_MAX {
+            self.write(now_ms)?;
+        }
+        self.retire();
+        Ok(staged.effects)
+    }
+
+    /// Whether there are records that no sync has taken along yet.
+    pub fn has_notes(&self) -> bool {
+        self.unwritten_records > 0
+    }
+
+    /// Writes the records that wait for a sync.
+    ///
+    /// # Errors
+    /// As for [`Partition::commit`].
+    pub fn flush(&mut self, now_ms: u64) -> Result<(), LogError> {
+        self.check()?;
+        self.write(now_ms)?;
+        self.retire();
+        Ok(())
+    }
+
+    /// A machine's saved state, and its live state if it is in memory; `None` if it never existed.
+    ///
+    /// # Errors
+    /// Its stream could not be read; nothing was changed.
+    pub fn look(&mut self, stream: &str) -> Result<Option<(M::Saved, M::Live)>, LogError> {
+        self.check()?;
+        match self.machines.get(stream) {
+            Some(slot) => Ok(Some((slot.saved.clone(), slot.live.clone()))),
+            None => Ok(self.read(stream)?.map(|slot| (slot.saved, slot.live))),
+        }
+    }
+
+    /// The machines in memory, by stream: all that are open, and some others.
+    pub fn machines(&self) -> impl Iterator<Item = (&Arc<str>, &M::Saved, &M::Live)> {
+        self.machines.iter().map(|(stream, slot)| (stream, &slot.saved, &slot.live))
+    }
+
+    /// The log, for pruning and reading. Appending to it past the partition breaks the contract.
+    pub fn log(&mut self) -> &mut L {
+        &mut self.log
+    }
+
+    /// Writes what waits and closes the log.
+    ///
+    /// # Errors
+    /// As for [`Partition::commit`].
+    pub fn close(mut self, now_ms: u64) -> Result<(), LogError> {
+        self.flush(now_ms)?;
+        self.log.close()
+    }
+
+    fn check(&self) -> Result<(), LogError> {
+        if self.broken { Err(LogError::Broken) } else { Ok(()) }
+    }
+
+    /// Reads back the machines that `inputs` name and that are not in memory.
+    fn read_absent(
+        &mut self,
+        inputs: &[Addressed<M>],
+    ) -> Result<BTreeMap<Arc<str>, Slot<M>>, LogError> {
+        let mut found = BTreeMap::new();
+        for Addressed { stream, fresh, .. } in inputs {
+            if *fresh || self.machines.contains_key(stream) || found.contains_key(stream) {
+                continue;
+            }
+            if let Some(slot) = self.read(stream)? {
+                found.insert(Arc::clone(stream), slot);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Folds a stream; `None` if there is none.
+    fn read(&mut self, stream: &str) -> Result<Option<Slot<M>>, LogError> {
+        let entries = self.log.read(stream)?;
+        if entries.is_empty() {
+            return Ok(None);
+        }
+        let mut slot = Slot::<M>::default();
+        for entry in entries {
+            let record = serde_json::from_str(&entry.body).map_err(|cause| LogError::Damaged {
+                file: "the log".into(),
+                what: format!(
+                    "the record at position {}, version {} of stream `{stream}`, makes no sense \
+                     ({cause})",
+                    entry.position, entry.version
+                ),
+            })?;
+            M::apply(&mut slot.saved, &record);
+            slot.length.add(entry.body.len());
+        }
+        Ok(Some(slot))
+    }
+
+    /// Puts a machine back to work after its fold.
+    fn restart(
+        &mut self,
+        stream: Arc<str>,
+        slot: Slot<M>,
+        staged: &mut Staged<M>,
+    ) -> Result<(), LogError> {
+        let slot = self.machines.entry(Arc::clone(&stream)).or_insert(slot);
+        let mut out = Output::new();
+        M::restart(&slot.saved, &mut slot.live, &mut out);
+        self.take(stream, out, staged)
+    }
+
+    /// Applies what a step promised, so that the next step sees it, and seals what it asks for.
+    fn take(
+        &mut self,
+        stream: Arc<str>,
+        out: Output<M>,
+        staged: &mut Staged<M>,
+    ) -> Result<(), LogError> {
+        let (records, effects, forced) = out.into_parts();
+        let slot = self.machines.get_mut(&stream).expect("it was stepped just now");
+        for record in records {
+            let body = serde_json::to_string(&record).map_err(|cause| {
+                // Earlier records of the step are applied already.
+                self.broken = true;
+                LogError::Unwritable { stream: Arc::clone(&stream), cause }
+            })?;
+            M::apply(&mut slot.saved, &record);
+            slot.length.add(body.len());
+            if slot.unwritten.is_empty() {
+                self.unwritten.push(Arc::clone(&stream));
+            }
+            slot.unwritten.push(body);
+            self.unwritten_records += 1;
+            staged.records += 1;
+        }
+        staged.effects.extend(effects.into_iter().map(|effect| (Arc::clone(&stream), effect)));
+        staged.forced |= forced;
+        self.forced |= forced;
+        self.touched.push(stream);
+        Ok(())
+    }
+
+    fn write(&mut self, now_ms: u64) -> Result<(), LogError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        // Broken until the append has come back whole, whatever way it leaves.
+        self.broken = true;
+        let mut batch = Batch::default();
+        for stream in self.unwritten.drain(..) {
+            let slot = self.machines.get_mut(&stream).expect("unwritten records keep it here");
+            batch.push(slot.change(Arc::clone(&stream))?);
+            self.touched.push(stream);
+        }
+        self.log.append(&batch, now_ms)?;
+        self.unwritten_records = 0;
+        self.forced = false;
+        self.broken = false;
+        Ok(())
+    }
+
+    /// Lets go of machines that the log gives back as they are.
+    fn retire(&mut self) {
+        for stream in self.touched.drain(..) {
+            let leaves = |slot: &Slot<M>| {
+                slot.unwritten.is_empty() && !M::is_open(&slot.saved) && M::is_idle(&slot.live)
+            };
+            if self.machines.get(&stream).is_some_and(leaves) {
+                self.machines.remove(&stream);
+            }
+        }
+    }
+}
+
+impl<M: Machine> Slot<M>
+where
+    M::Record: Serialize,
+{
+    /// Takes the unwritten records, with a snapshot behind them if the stream has grown long.
+    fn change(&mut self, stream: Arc<str>) -> Result<Change, LogError> {
+        let mut records = std::mem::take(&mut self.unwritten);
+        let snapshot = if self.length.is_long() { M::snapshot(&self.saved) } else { None };
+        if let Some(record) = &snapshot {
+            let mut rebuilt = M::Saved::default();
+            M::apply(&mut rebuilt, record);
+            assert!(rebuilt == self.saved, "a snapshot of `{stream}` rebuilds another state");
+            let body = serde_json::to_string(record)
+                .map_err(|cause| LogError::Unwritable { stream: Arc::clone(&stream), cause })?;
+            self.length = Length::default();
+            self.length.add(body.len());
+            records.push(body);
+        }
+        Ok(Change {
+            stream,
+            records,
+            snapshot: snapshot.is_some(),
+            open: M::is_open(&self.saved),
+            summary: M::summary(&self.saved),
+        })
+    }
+}
+
+impl<M: Machine> Default for Slot<M> {
+    fn default() -> Self {
+        Self {
+            saved: M::Saved::default(),
+            live: M::Live::default(),
+            unwritten: Vec::new(),
+            length: Length::default(),
+        }
+    }
+}
+
+impl Length {
+    fn add(&mut self, bytes: usize) {
+        let bytes = bytes as u64;
+        if self.records == 0 {
+            // A fold begins with the snapshot, or with a first record of no great size.
+            self.snapshot_bytes = bytes;
+        }
+        self.records += 1;
+        self.bytes += bytes;
+    }
+
+    fn is_long(&self) -> bool {
+        self.records > SNAPSHOT_RECORDS_MIN
+            && self.bytes - self.snapshot_bytes >= SNAPSHOT_FACTOR * self.snapshot_bytes
+    }
+}

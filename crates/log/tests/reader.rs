@@ -1,0 +1,105 @@
+//! The read side, while the log is being written.
+
+use handfast_core::machine::Summary;
+use handfast_log::{Batch, Change, ListQuery, Log, Reader, Sqlite};
+
+use crate::scratch::Scratch;
+
+fn log_with_streams(scratch: &Scratch) -> Sqlite {
+    let mut log = scratch.open().unwrap();
+    for (number, (name, state, label, open)) in [
+        ("pay-1", "committed", "checking savings", false),
+        ("pay-2", "committing", "checking", true),
+        ("ship-1", "aborted", "savings", false),
+        ("ship-2", "committing", "check savings", true),
+        ("pay-1", "mixed", "checking savings", true),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut batch = Batch::default();
+        batch.push(Change {
+            stream: name.into(),
+            records: vec![format!("{{\"number\":{number}}}")],
+            snapshot: false,
+            open,
+            summary: Summary { state, label: label.into() },
+        });
+        log.append(&batch, 1_000 * (number as u64 + 1)).unwrap();
+    }
+    log
+}
+
+fn names(reader: &Reader, query: ListQuery) -> Vec<String> {
+    reader.list(&query).unwrap().into_iter().map(|line| line.name).collect()
+}
+
+#[test]
+fn lists_show_the_last_changed_first_and_filter() {
+    let scratch = Scratch::new();
+    let _log = log_with_streams(&scratch);
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    let any = || ListQuery { limit: 50, ..ListQuery::default() };
+    assert_eq!(names(&reader, any()), ["pay-1", "ship-2", "ship-1", "pay-2"]);
+    let states = vec!["committing".to_string(), "aborted".into()];
+    let labelled = |label: &str| ListQuery { label: Some(label.into()), ..any() };
+    let prefixed = |prefix: &str| ListQuery { prefix: Some(prefix.into()), ..any() };
+    for open_only in [false, true] {
+        let filtered = |query: ListQuery| names(&reader, ListQuery { open_only, ..query });
+        let closed = |names: &[&str]| -> Vec<String> {
+            let shown = names.iter().filter(|name| !open_only || **name != "ship-1");
+            shown.map(ToString::to_string).collect()
+        };
+        let in_states = ListQuery { states: states.clone(), ..any() };
+        assert_eq!(filtered(in_states), closed(&["ship-2", "ship-1", "pay-2"]));
+        assert_eq!(filtered(labelled("savings")), closed(&["pay-1", "ship-2", "ship-1"]));
+        assert_eq!(filtered(labelled("check")), ["ship-2"], "a whole word");
+        assert_eq!(filtered(prefixed("ship-")), closed(&["ship-2", "ship-1"]));
+        assert_eq!(filtered(prefixed("")).len(), if open_only { 3 } else { 4 });
+        let both = ListQuery { states: states.clone(), ..prefixed("pay") };
+        assert_eq!(filtered(both), ["pay-2"]);
+    }
+    let line = &reader.list(&any()).unwrap()[0];
+    assert_eq!((line.state.as_str(), line.label.as_str()), ("mixed", "checking savings"));
+    assert_eq!((line.open, line.changed_at_ms, line.last_position), (true, 5_000, 5));
+}
+
+#[test]
+fn pages_follow_each_other() {
+    let scratch = Scratch::new();
+    let mut log = log_with_streams(&scratch);
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    for (prefix, open_only) in [(None, false), (Some("pay"), false), (None, true)] {
+        let query = ListQuery { prefix: prefix.map(Into::into), open_only, ..ListQuery::default() };
+        let whole = reader.list(&ListQuery { limit: 50, ..query.clone() }).unwrap();
+        let (mut paged, mut before) = (Vec::new(), None);
+        while let [line] =
+            &reader.list(&ListQuery { before, limit: 1, ..query.clone() }).unwrap()[..]
+        {
+            before = Some(line.last_position);
+            paged.push(line.clone());
+        }
+        assert_eq!(paged, whole);
+    }
+    log.prune(u64::MAX, 1).unwrap();
+    assert_eq!(reader.list(&ListQuery { limit: 9, ..ListQuery::default() }).unwrap().len(), 3);
+}
+
+#[test]
+fn a_stream_is_seen_as_soon_as_it_is_appended() {
+    let scratch = Scratch::new();
+    let mut log = log_with_streams(&scratch);
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    assert_eq!(reader.stream("pay-1").unwrap(), log.read("pay-1").unwrap());
+    log.append(&crate::counter::batch("new", &["{}"], true), 9).unwrap();
+    assert_eq!(reader.stream("new").unwrap().len(), 1);
+    assert_eq!(reader.stream("nobody").unwrap(), []);
+}
+
+#[test]
+fn there_is_nothing_to_read_where_there_is_no_log() {
+    let scratch = Scratch::new();
+    let error = Reader::open(&scratch.dir).unwrap_err().to_string();
+    assert!(error.contains("log.db"), "{error}");
+    assert!(!scratch.dir.exists(), "and nothing is made");
+}
