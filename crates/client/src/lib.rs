@@ -1,2 +1,45 @@
 //! The Rust client of Handfast, and the wire types that it shares with the server.
+//!
+//! ```no_run
+//! use handfast_client::{Handfast, Outcome, params};
+//!
+//! # async fn transfer() -> Result<(), handfast_client::Error> {
+//! let hf = Handfast::connect("http://127.0.0.1:7400").await?;
+//! let outcome = hf
+//!     .transaction("order-42")
+//!     .sql("debit", "checking", "UPDATE account SET balance = balance - $1 WHERE id = $2",
+//!          params![100, "alice"])
+//!     .expect_rows(1)
+//!     .sql("credit", "savings", "UPDATE account SET balance = balance + ? WHERE id = ?",
+//!          params![100, "alice"])
+//!     .expect_rows(1)
+//!     .run()
+//!     .await?;
+//! match outcome {
+//!     Outcome::Committed(_) => println!("moved"),
+//!     Outcome::Aborted(abort) if abort.retryable => println!("try again: {}", abort.message),
+//!     Outcome::Aborted(abort) => println!("nothing moved: {}", abort.message),
+//!     Outcome::Unknown(unknown) => println!("ask later: {}", unknown.ask_at),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! An [`Error`] means that the transaction did not start, so nothing of it can happen. Whatever
+//! may have happened is an [`Outcome`]; [`Outcome::Unknown`] is one of them, never an error.
+
+mod client;
+mod http;
+mod link;
+mod outcome;
+mod params;
+mod shard;
+mod transaction;
 pub mod wire;
+
+pub use client::Handfast;
+pub use link::Builder;
+pub use outcome::{Abort, Error, Outcome, Unknown};
+pub use params::{Value, bytes};
+pub use shard::Shard;
+pub use transaction::Transaction;

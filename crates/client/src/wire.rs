@@ -8,6 +8,10 @@ use std::collections::BTreeMap;
 #[cfg(feature = "openapi")]
 use utoipa::ToSchema;
 
+mod operate;
+
+pub use operate::*;
+
 /// A whole transaction to run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
@@ -341,149 +345,6 @@ pub struct TimelineEntry {
     /// More, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
-}
-
-/// One line of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-pub struct TransactionLine {
-    /// Its name.
-    pub gid: String,
-    /// What it waits for.
-    pub state: State,
-    /// True if it needs an operator.
-    #[serde(default)]
-    pub stuck: bool,
-    /// Its resources.
-    pub resources: Vec<String>,
-    /// When it last changed, in milliseconds since 1970.
-    pub changed_at_ms: u64,
-}
-
-/// A page of a list, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-pub struct TransactionPage {
-    /// The lines.
-    pub transactions: Vec<TransactionLine>,
-    /// Give it as `after` to get the next page; absent on the last.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub next: Option<String>,
-}
-
-/// What the list may be filtered by.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
-#[serde(deny_unknown_fields)]
-pub struct ListFilter {
-    /// A state's name, or `in-doubt` (decided or deciding, not finished), `open`, `stuck`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
-    /// Only transactions with a branch at this resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub resource: Option<String>,
-    /// Only gids that start with this.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    /// Lines on a page, 1 to 500; default 50.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<u32>,
-    /// The `next` of the page before.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub after: Option<String>,
-}
-
-/// An operator's word, with the reason that is kept with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Because {
-    /// Why; kept in the log. Required for `:resolve`.
-    #[serde(default)]
-    pub reason: String,
-}
-
-/// An operator declares a branch finished.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Resolve {
-    /// Which branch.
-    pub branch: String,
-    /// What the operator saw there: committed or aborted.
-    pub outcome: Outcome,
-    /// Why; kept in the log.
-    pub reason: String,
-}
-
-/// A resource as the node sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-pub struct Resource {
-    /// Its configured name.
-    pub name: String,
-    /// `postgres`, `mysql`, `http`.
-    pub kind: String,
-    /// Whether it answered last time.
-    pub health: Health,
-    /// Its last fault.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_fault: Option<String>,
-    /// Branches of ours prepared there at the last scan.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prepared: Option<u64>,
-    /// Prepared branches there that belong to others.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub foreign: Option<u64>,
-    /// How long the oldest of ours has been prepared, in milliseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oldest_in_doubt_ms: Option<u64>,
-    /// When it was last scanned, in milliseconds since 1970.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scanned_at_ms: Option<u64>,
-    /// Calls running there now.
-    pub calls: u64,
-}
-
-/// A resource's health.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Health {
-    /// Not asked yet.
-    Unknown,
-    /// It answers.
-    Up,
-    /// It does not answer: the circuit breaker is open; new branches are refused at once.
-    Down,
-}
-
-/// One thing that a check of a resource found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-pub struct Finding {
-    /// `ok`, `warning` or `error`.
-    pub level: FindingLevel,
-    /// A stable code.
-    pub code: String,
-    /// What is so.
-    pub message: String,
-    /// The line that mends it.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub cure: String,
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum FindingLevel {
-    /// As it should be.
-    Ok,
-    /// It can take part, with a caveat.
-    Warning,
-    /// It cannot take part.
-    Error,
 }
 
 /// A problem, as application/problem+json (RFC 9457).

@@ -3,6 +3,14 @@
 //! One trait, [`Participant`], and its adapters. What they promise is written at the trait and
 //! checked on real servers by the [`conformance`] suite.
 
+mod branches;
+pub mod conformance;
+pub mod http;
+pub mod mysql;
+pub mod postgres;
+mod refusal;
+pub mod tls;
+
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use handfast_core::{
@@ -146,6 +154,9 @@ pub enum TlsMode {
 pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
     let scheme = settings.url.split("://").next().unwrap_or_default();
     match scheme {
+        "postgres" | "postgresql" => postgres::open(settings),
+        "mysql" | "mariadb" => mysql::open(settings),
+        "http" | "https" => http::open(settings),
         other => Err(format!("resource `{}`: unknown scheme `{other}`", settings.name)),
     }
 }

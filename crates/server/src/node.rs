@@ -1,9 +1,40 @@
 //! A running node, as the API and embedders see it. Cheap to clone.
+//!
+//! The node keeps no truth of its own: what is decided is in the partition's log. Here are only the
+//! callers who wait, the calls that run, and what was last seen of the resources.
 
-use std::sync::Arc;
+mod callers;
+mod dispatch;
+mod metrics;
+mod recovery;
+mod resource;
+mod runs;
+mod view;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use handfast_client::wire;
-use handfast_core::{id::BranchId, work::Work};
+use handfast_core::{
+    id::{BranchId, Cluster, RequestId},
+    transaction::{AckWhen, Answer, BranchSpec, Input, Live, Saved, Transaction},
+    work::Work,
+};
+use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
+use tokio::sync::oneshot;
+
+use crate::driver::{self, DriverHandle, NotTaken};
+use callers::Callers;
+use metrics::Metrics;
+use resource::Resource;
+use runs::Runs;
 
 /// A whole transaction to run, checked and in the core's words.
 #[derive(Clone, Debug)]
@@ -30,26 +61,42 @@ pub enum Command {
     /// Commit a held one.
     Commit,
     /// Abort one that is not decided.
-    Abort { reason: String },
+    Abort {
+        /// Why; kept in the log.
+        reason: String,
+    },
     /// Try its branches again now.
     Retry,
     /// Declare a branch finished.
-    Resolve { branch: String, committed: bool, reason: String },
+    Resolve {
+        /// Which branch.
+        branch: String,
+        /// What was seen at the participant.
+        committed: bool,
+        /// Why; kept in the log.
+        reason: String,
+    },
 }
 
 /// Why the node did not take a request. Nothing has happened.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Rejected {
+    /// Too many wait or run already.
     #[error("the node's queue is full")]
     Busy,
+    /// The node is stopping, or its log has failed.
     #[error("the node is stopping")]
     Stopping,
+    /// The gid is taken.
     #[error("this gid was used with other content")]
     OtherContent,
+    /// Nothing is known of it.
     #[error("no such transaction")]
     NoSuchTransaction,
+    /// The transaction has no such branch.
     #[error("no such branch")]
     NoSuchBranch,
+    /// Not configured.
     #[error("no such resource: {0}")]
     NoSuchResource(String),
     /// The transaction is in a state where this cannot be done.
@@ -57,63 +104,382 @@ pub enum Rejected {
     WrongState(String),
 }
 
+/// What a node needs to start.
+pub struct NodeSettings {
+    /// Where the log is.
+    pub data_dir: PathBuf,
+    /// The cluster's name; kept in the log, made at random if absent.
+    pub cluster: Option<Cluster>,
+    /// Makes the resources' settings, once the cluster's name is known.
+    pub resources: Box<dyn FnOnce(&Cluster) -> Vec<handfast_participants::Settings> + Send>,
+    /// How often resources are searched for forgotten branches.
+    pub recovery_interval: Duration,
+    /// Most transactions that may be open at once.
+    pub open_max: usize,
+    /// How long finished transactions are kept.
+    pub retention: Duration,
+    /// Called once if the log fails: the process must then stop, since nobody knows what it holds.
+    pub on_broken: Box<dyn FnOnce(LogError) + Send>,
+}
+
+/// Why a node did not start. Nothing has happened.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The log could not be opened.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// A resource's settings are wrong.
+    #[error("{0}")]
+    Resource(String),
+}
+
+/// A running node.
 #[derive(Clone)]
 pub struct Node {
-    #[allow(dead_code)]
-    inner: Arc<()>,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    driver: DriverHandle<Transaction>,
+    cluster: Cluster,
+    callers: Arc<Callers>,
+    runs: Runs,
+    resources: BTreeMap<String, Arc<Resource>>,
+    reader_dir: PathBuf,
+    metrics: Metrics,
+    stopping: AtomicBool,
+    ready: AtomicBool,
 }
 
 impl Node {
+    /// Opens the log, brings back what is open, and begins recovery. Must run inside tokio.
+    ///
+    /// # Errors
+    /// The node did not start; nothing has happened.
+    pub fn start(settings: NodeSettings) -> Result<Self, StartError> {
+        let options = SqliteOptions { cluster: settings.cluster, ..SqliteOptions::default() };
+        let log = Sqlite::open(&settings.data_dir, options)?;
+        let (cluster, epoch) = (log.cluster().clone(), log.epoch());
+        let mut resources = BTreeMap::new();
+        for one in (settings.resources)(&cluster) {
+            let name = one.name.clone();
+            let participant = handfast_participants::open(one).map_err(StartError::Resource)?;
+            resources.insert(name.clone(), Arc::new(Resource::new(name, participant)));
+        }
+        let opened = Partition::<Transaction, _>::open(log)?;
+        let runs = Runs::new(epoch, settings.open_max);
+        for (gid, saved, _) in opened.0.machines() {
+            if let Some(known) = &saved.known {
+                runs.insert(known.run, Arc::clone(gid));
+            }
+        }
+        let metrics = Metrics::new();
+        let callers = Arc::new(Callers::default());
+        let (effects, dispatcher) = dispatch::channel();
+        let on_broken = settings.on_broken;
+        let driver = driver::spawn(opened, effects, on_broken);
+        let inner = Arc::new(Inner {
+            driver,
+            cluster,
+            callers,
+            runs,
+            resources,
+            reader_dir: settings.data_dir,
+            metrics,
+            stopping: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+        });
+        dispatcher.serve(&inner);
+        recovery::begin(&inner, settings.recovery_interval, settings.retention);
+        Ok(Self { inner })
+    }
+
     /// Runs a transaction; answers when it is decided or applied, or with outcome `unknown` when
     /// the wait is over. A known gid with the same content attaches to it.
+    ///
+    /// # Errors
+    /// Nothing has happened.
     pub async fn begin(&self, begin: Begin) -> Result<wire::Transaction, Rejected> {
-        let _ = begin;
-        Err(Rejected::Stopping)
+        let inner = &self.inner;
+        if inner.stopping.load(Ordering::Acquire) {
+            return Err(Rejected::Stopping);
+        }
+        let fresh = begin.gid.is_none();
+        let gid: Arc<str> = begin.gid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()).into();
+        let branches = self.specs(begin.branches)?;
+        let run = inner.runs.begin(&gid).ok_or(Rejected::Busy)?;
+        let (mut waiting, answered) = inner.callers.wait(Some(run));
+        let names: Vec<String> = branches.iter().map(|branch| branch.name.clone()).collect();
+        let ack = match begin.ack {
+            wire::AckWhen::Decided => AckWhen::Decided,
+            wire::AckWhen::Applied => AckWhen::Applied,
+        };
+        let input = Input::Begin(handfast_core::transaction::Begin {
+            request: waiting.request,
+            run,
+            fingerprint: begin.fingerprint,
+            branches,
+            timeout_ms: begin.timeout_ms,
+            ack,
+            hold: begin.hold,
+        });
+        inner.metrics.begun();
+        let sent = Addressed { stream: Arc::clone(&gid), input, fresh };
+        inner.driver.try_send(sent).map_err(|refusal| {
+            inner.runs.remove(run);
+            Rejected::from(refusal)
+        })?;
+        let mut transaction = self.outcome(&gid, answered, begin.wait_ms, ack).await?;
+        transaction.results = waiting.take_results(&names);
+        Ok(transaction)
     }
+
+    fn specs(&self, branches: Vec<(String, String, Work)>) -> Result<Vec<BranchSpec>, Rejected> {
+        let spec = |(name, resource, work): (String, String, Work)| {
+            let known = self.inner.resources.get(&resource);
+            let known = known.ok_or_else(|| Rejected::NoSuchResource(resource.clone()))?;
+            Ok(BranchSpec { name, one_phase: known.participant.one_phase(), resource, work })
+        };
+        branches.into_iter().map(spec).collect()
+    }
+
+    /// Waits for the answer, or tells what is known when the wait is over.
+    async fn outcome(
+        &self,
+        gid: &Arc<str>,
+        mut answered: oneshot::Receiver<Answer>,
+        wait_ms: u64,
+        ack: AckWhen,
+    ) -> Result<wire::Transaction, Rejected> {
+        let wait = Duration::from_millis(wait_ms);
+        let answer = match wait_ms {
+            // The request's turn is over when the look-up returns: a refusal is known by then.
+            0 => {
+                let _ = self.look(gid).await?;
+                answered.try_recv().ok()
+            }
+            _ => match tokio::time::timeout(wait, &mut answered).await {
+                Ok(Ok(answer)) => Some(answer),
+                // The partition ended without an answer: whether it was decided is not known.
+                Ok(Err(_)) => return Ok(view::unknown(gid)),
+                Err(_) => None,
+            },
+        };
+        let Some(answer) = answer else {
+            let mut view = self.transaction(gid).await.unwrap_or_else(|_| view::unknown(gid));
+            if ack == AckWhen::Applied {
+                view.outcome = wire::Outcome::Unknown;
+            }
+            return Ok(view);
+        };
+        view::answered(gid, answer, ack)
+    }
+
     /// What is known of a transaction, with its timeline.
+    ///
+    /// # Errors
+    /// It is not known, or the node is too busy to look.
     pub async fn transaction(&self, gid: &str) -> Result<wire::Transaction, Rejected> {
-        let _ = gid;
-        Err(Rejected::NoSuchTransaction)
+        let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let mut view = view::transaction(gid, &self.inner.cluster, &saved, &live)
+            .ok_or(Rejected::NoSuchTransaction)?;
+        let name = gid.to_owned();
+        let entries = self.read(move |reader| reader.stream(&name)).await?;
+        view::add_timeline(&mut view, &entries);
+        Ok(view)
     }
-    /// A page of transactions. `Err(WrongState)` for a filter that makes no sense.
+
+    /// A page of transactions, newest first.
+    ///
+    /// # Errors
+    /// `WrongState` for a filter that makes no sense.
     pub async fn list(&self, filter: wire::ListFilter) -> Result<wire::TransactionPage, Rejected> {
-        let _ = filter;
-        Err(Rejected::Stopping)
+        let query = view::query(&filter)?;
+        let voting = match filter.after {
+            None => self.ask(move |partition| view::voting(partition, &filter)).await?,
+            Some(_) => Vec::new(),
+        };
+        let limit = query.limit;
+        let lines = self.read(move |reader| reader.list(&query)).await?;
+        Ok(view::page(voting, lines, limit))
     }
-    /// Tells a transaction; `by` names who (the token's name), for the audit trail.
+
+    /// Tells a transaction; `by` names who, for the audit trail.
+    ///
+    /// # Errors
+    /// Nothing has happened.
     pub async fn command(
         &self,
         gid: &str,
         command: Command,
         by: &str,
     ) -> Result<wire::Transaction, Rejected> {
-        let _ = (gid, command, by);
-        Err(Rejected::NoSuchTransaction)
+        let branch = match &command {
+            Command::Resolve { branch, .. } => self.branch_index(gid, branch).await?,
+            Command::Commit | Command::Abort { .. } | Command::Retry => 0,
+        };
+        let (waiting, answered) = self.inner.callers.wait(None);
+        let request = waiting.request;
+        let signed = |reason: String| format!("{reason} (by {by})");
+        let input = match command {
+            Command::Commit => Input::CommitAsked { request },
+            Command::Abort { reason } => Input::AbortAsked { request, reason: signed(reason) },
+            Command::Retry => Input::RetryAsked { request },
+            Command::Resolve { committed, reason, .. } => {
+                Input::Resolved { request, branch, committed, reason: signed(reason) }
+            }
+        };
+        let gid: Arc<str> = gid.into();
+        self.inner.driver.try_send(Addressed { stream: Arc::clone(&gid), input, fresh: false })?;
+        let answer = answered.await.map_err(|_| Rejected::Stopping)?;
+        match answer {
+            Answer::Taken => self.transaction(&gid).await,
+            answer => view::answered(&gid, answer, AckWhen::Decided),
+        }
     }
+
+    async fn branch_index(&self, gid: &str, branch: &str) -> Result<u8, Rejected> {
+        let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let known = saved.known.ok_or(Rejected::WrongState("preparing".into()))?;
+        let at = known.branches.iter().position(|known| known.name == branch);
+        at.and_then(|at| u8::try_from(at).ok()).ok_or(Rejected::NoSuchBranch)
+    }
+
     /// All resources.
     pub fn resources(&self) -> Vec<wire::Resource> {
-        Vec::new()
+        self.inner.resources.values().map(|resource| resource.view()).collect()
     }
+
     /// Checks one resource now.
+    ///
+    /// # Errors
+    /// There is no such resource.
     pub async fn check(&self, resource: &str) -> Result<Vec<wire::Finding>, Rejected> {
-        Err(Rejected::NoSuchResource(resource.into()))
+        let found = self.inner.resources.get(resource);
+        let found = found.ok_or_else(|| Rejected::NoSuchResource(resource.into()))?;
+        let findings = found.participant.check().await;
+        Ok(findings.into_iter().map(view::finding).collect())
     }
+
     /// A participant asks what was decided for its branch.
+    ///
+    /// # Errors
+    /// Not known now; ask again.
     pub async fn inquire(&self, branch: BranchId) -> Result<wire::Inquiry, Rejected> {
-        let _ = branch;
-        Err(Rejected::Stopping)
+        if branch.cluster != self.inner.cluster {
+            return Err(Rejected::NoSuchTransaction);
+        }
+        let run = branch.run;
+        let Some(gid) = recovery::gid_of(&self.inner, run).await? else {
+            // Nobody votes on it and nothing was decided: by presumption, abort. A run of a later
+            // epoch than ours would be a mistake of the asker's: silence.
+            let ours = run.epoch <= self.inner.runs.epoch;
+            return if ours { Ok(wire::Inquiry::Abort) } else { Err(Rejected::NoSuchTransaction) };
+        };
+        let (waiting, answered) = self.inner.callers.wait(None);
+        let input = Input::Inquired { request: waiting.request, run };
+        self.inner.driver.try_send(Addressed { stream: gid, input, fresh: false })?;
+        match answered.await.map_err(|_| Rejected::Stopping)? {
+            Answer::InquiryCommit => Ok(wire::Inquiry::Commit),
+            Answer::InquiryAbort => Ok(wire::Inquiry::Abort),
+            _ => Ok(wire::Inquiry::Pending),
+        }
     }
-    /// True once recovery has read the log and scanned (or tried to scan) every resource.
+
+    /// True once every resource has been searched, or was tried.
     pub fn is_ready(&self) -> bool {
-        false
+        self.inner.ready.load(Ordering::Acquire) && !self.inner.stopping.load(Ordering::Acquire)
     }
+
     /// Prometheus text.
     pub fn metrics(&self) -> String {
-        String::new()
+        self.inner.metrics.text(self.inner.runs.len(), self.inner.resources.values())
     }
-    /// Stops taking requests (they get `Rejected::Stopping`), waits up to `grace_ms` for running
-    /// transactions, syncs and closes the log.
-    pub async fn stop(&self, grace_ms: u64) {
-        let _ = grace_ms;
+
+    /// Takes no more transactions, waits up to `grace` for those that run, syncs and closes the
+    /// log. What is unfinished then goes on at the next start.
+    pub async fn stop(&self, grace: Duration) {
+        self.inner.stopping.store(true, Ordering::Release);
+        let deadline = tokio::time::Instant::now() + grace;
+        while tokio::time::Instant::now() < deadline && !self.inner.callers.is_empty() {
+            // Callers leave one by one; nobody announces the last.
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        self.inner.driver.clone().stop().await;
+    }
+
+    async fn look(&self, gid: &str) -> Result<Option<(Saved, Live)>, Rejected> {
+        let gid = gid.to_owned();
+        self.ask(move |partition| partition.look(&gid)).await?.map_err(|_| Rejected::Stopping)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Partition<Transaction, Sqlite>) -> T + Send + 'static,
+    ) -> Result<T, Rejected> {
+        self.inner.ask(question).await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&handfast_log::Reader) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, Rejected> {
+        self.inner.read(question).await
+    }
+}
+
+impl Inner {
+    /// Asks the partition between two turns.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Partition<Transaction, Sqlite>) -> T + Send + 'static,
+    ) -> Result<T, Rejected> {
+        let (answer, answered) = oneshot::channel();
+        self.driver.with(move |partition| {
+            // A caller who left needs no answer.
+            let _ = answer.send(question(partition));
+        })?;
+        answered.await.map_err(|_| Rejected::Stopping)
+    }
+
+    /// Asks the log's read side, on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&handfast_log::Reader) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, Rejected> {
+        let dir = self.reader_dir.clone();
+        let read = tokio::task::spawn_blocking(move || {
+            Sqlite::reader(&dir).and_then(|reader| question(&reader))
+        });
+        match read.await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the log's read side failed");
+                Err(Rejected::Stopping)
+            }
+            Err(_) => Err(Rejected::Stopping),
+        }
+    }
+
+    fn send(&self, gid: &Arc<str>, input: Input) {
+        self.driver.send_internal(Addressed { stream: Arc::clone(gid), input, fresh: false });
+    }
+
+    fn branch_id(&self, run: handfast_core::id::RunId, index: u8) -> BranchId {
+        BranchId { cluster: self.cluster.clone(), run, index }
+    }
+
+    fn reply(&self, request: RequestId, answer: Answer) {
+        self.metrics.answered(&answer);
+        self.callers.answer(request, answer);
+    }
+}
+
+impl From<NotTaken> for Rejected {
+    fn from(refusal: NotTaken) -> Self {
+        match refusal {
+            NotTaken::Full => Self::Busy,
+            NotTaken::Stopped => Self::Stopping,
+        }
     }
 }

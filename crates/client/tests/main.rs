@@ -1,0 +1,6 @@
+//! The client against a scripted node.
+#![allow(clippy::unwrap_used)]
+
+mod ask;
+mod run;
+mod script;

@@ -1,0 +1,118 @@
+//! What Handfast's participant protocol says, as JSON. `docs/participant-protocol.md` explains it.
+
+use handfast_core::{
+    vote::Refusal,
+    work::{Rows, Work},
+};
+use serde::{Deserialize, Serialize};
+
+/// `POST /v1/branches/{branch}/prepare`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prepare {
+    /// What the branch is to do.
+    pub work: Work,
+    /// The vote is of no use after this time, in ms.
+    pub within_ms: u64,
+}
+
+/// The answer to a prepare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Voted {
+    /// The vote.
+    pub vote: VoteWord,
+    /// Why; with a no.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refusal: Option<Refusal>,
+    /// What the work returned; with a yes or read-only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Rows>,
+}
+
+/// A vote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VoteWord {
+    /// Prepared durably.
+    Yes,
+    /// Holds nothing and never will.
+    No,
+    /// Wrote nothing, holds nothing.
+    ReadOnly,
+}
+
+/// The answer to `POST /v1/branches/{branch}/commit` and `/abort`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acked {
+    /// What became of the branch.
+    pub ack: AckWord,
+    /// More, in words.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// What became of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AckWord {
+    /// It is finished as told, now or before.
+    Finished,
+    /// It was finished against what it is told now.
+    Heuristic,
+    /// Nobody knows any more: it was finished very long ago, or never was here.
+    Forgotten,
+}
+
+/// The answer to `GET /v1/branches`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Branches {
+    /// Prepared, not decided, in the order of their ids.
+    pub in_doubt: Vec<InDoubtBranch>,
+    /// How many branches wait for locks.
+    #[serde(default)]
+    pub waiting: u64,
+    /// How many are prepared by others than Handfast.
+    #[serde(default)]
+    pub foreign: u64,
+    /// Give it as `after` to get those that follow; absent on the last page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// A branch in doubt.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InDoubtBranch {
+    /// Its id.
+    pub branch: String,
+    /// How long it has been prepared, where that is known, in ms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_ms: Option<u64>,
+}
+
+/// The answer to `GET /v1/check`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// [`PROTOCOL`].
+    pub protocol: String,
+}
+
+/// The protocol's name and version.
+pub const PROTOCOL: &str = "handfast-participant/1";
+
+/// The answer of a node to `GET /v1/inquiries/{branch}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inquiry {
+    /// What was decided.
+    pub decision: DecisionWord,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionWord {
+    /// Commit.
+    Commit,
+    /// Roll back.
+    Abort,
+    /// Not decided: ask again.
+    Pending,
+}

@@ -1,0 +1,97 @@
+//! The marker table: one row per committed branch, the proof that it was.
+
+use mysql_async::Error;
+
+use handfast_core::id::BranchId;
+
+use super::{
+    errors,
+    sessions::{Session, Stopped},
+};
+
+/// How long a marker is kept, in hours. A commit that is repeated later than that, because its
+/// acknowledgement was lost all that time, finds no proof and is reported as rolled back.
+pub(super) const KEPT_HOURS: u32 = 24;
+/// How many old markers are removed by one statement.
+const PRUNED_AT_ONCE: u64 = 1000;
+
+/// The table's name, quoted.
+#[derive(Clone)]
+pub(super) struct Marker(String);
+
+impl Marker {
+    /// Checks the name of the table. It is in the database of the resource.
+    pub(super) fn new(database: &str, table: &str) -> Result<Self, String> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '$';
+        if table.is_empty() || table.len() > 64 || !table.chars().all(plain) {
+            return Err(format!(
+                "marker_table `{table}` must be 1 to 64 of letters, digits, `_` and `$`"
+            ));
+        }
+        Ok(Self(format!("`{}`.`{table}`", database.replace('`', "``"))))
+    }
+
+    /// Makes the table if it is missing. Must not be called within a transaction.
+    pub(super) async fn ensure(&self, session: &mut Session) -> Result<(), Stopped> {
+        // Asked first: where the table is there, no right to make one is needed.
+        match session.batch(&format!("SELECT 1 FROM {} LIMIT 0", self.0)).await {
+            Err(stopped) if errors::number(&stopped.error) == errors::NO_SUCH_TABLE => {}
+            found => return found.map(drop),
+        }
+        let make = format!(
+            "CREATE TABLE IF NOT EXISTS {} (\
+             branch VARCHAR(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY, \
+             at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP, KEY (at)) ENGINE = InnoDB",
+            self.0
+        );
+        session.batch(&make).await.map(drop)
+    }
+
+    /// Leaves a branch's marker. Fails, and with it everything that is sent behind it, if the
+    /// session has lost the name lock: a caller's statement may have released it.
+    pub(super) fn insert(&self, branch: &BranchId) -> String {
+        format!(
+            "INSERT INTO {} (branch) \
+             VALUES (IF(IS_USED_LOCK('{branch}') <=> CONNECTION_ID(), '{branch}', NULL))",
+            self.0
+        )
+    }
+
+    /// Whether a branch's marker is there, committed. `None`: there is no table.
+    pub(super) async fn is_there(
+        &self,
+        session: &mut Session,
+        branch: &BranchId,
+    ) -> Result<Option<bool>, Stopped> {
+        // The level is named: where reading uncommitted rows is the default, it would be no proof.
+        let look = format!(
+            "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+             SELECT 1 FROM {} WHERE branch = '{branch}'",
+            self.0
+        );
+        match session.batch(&look).await {
+            Ok(sets) => Ok(Some(sets.iter().any(|rows| !rows.is_empty()))),
+            Err(Stopped { error: Error::Server(said), .. })
+                if said.code == errors::NO_SUCH_TABLE =>
+            {
+                Ok(None)
+            }
+            Err(stopped) => Err(stopped),
+        }
+    }
+
+    /// Removes some of the markers that are old enough. Answers whether there may be more.
+    pub(super) async fn prune(&self, session: &mut Session) -> Result<bool, Stopped> {
+        // Below repeatable read no gaps are locked, so that branches can go on writing.
+        let prune = format!(
+            "SET innodb_lock_wait_timeout = 1; \
+             SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+             DELETE FROM {} WHERE at < NOW() - INTERVAL {KEPT_HOURS} HOUR \
+             ORDER BY at LIMIT {PRUNED_AT_ONCE}; SELECT ROW_COUNT()",
+            self.0
+        );
+        let sets = session.batch(&prune).await?;
+        let last: Vec<_> = sets.into_iter().rev().take(1).collect();
+        Ok(super::xa::cell::<u64>(&last, 0) == Some(PRUNED_AT_ONCE))
+    }
+}

@@ -1,0 +1,93 @@
+//! The words of XA, and the two things that prove what became of a branch.
+//!
+//! * **The name lock** (`GET_LOCK` under the branch's id). A session takes it before it starts the
+//!   branch and holds it until it cannot do anything about the branch any more. So whoever gets
+//!   the lock knows that no session of ours, of this or of an earlier run of the node, can still
+//!   prepare, commit or roll it back; and `IS_USED_LOCK` names the very session to end.
+//! * **The marker**: a row with the branch's id in a table of ours, written by the branch itself.
+//!   It is there if and only if the branch was committed. Kept for [`super::marker::KEPT_HOURS`].
+
+use handfast_core::{id::BranchId, work::Isolation};
+use mysql_async::{Error, Row, Value, prelude::FromValue};
+
+use super::sessions::{Session, Stopped};
+
+/// The format of our XA ids: `HF`.
+pub(super) const FORMAT: u64 = 0x4846;
+
+/// The server knows no such branch, or another session holds it.
+pub(super) const NOTA: u16 = 1397;
+/// The server knows the branch already.
+pub(super) const DUPID: u16 = 1440;
+/// There is no such session (any more).
+const NO_SUCH_THREAD: u16 = 1094;
+
+/// A branch in the list of the prepared.
+pub(super) enum Listed {
+    /// Has the form of ours; the cluster may be another's.
+    Handfast(BranchId),
+    /// Anything else.
+    Foreign,
+}
+
+/// The XA id of a branch, as SQL. Its characters need no quoting.
+pub(super) fn xid(branch: &BranchId) -> String {
+    format!("'{branch}','',{FORMAT}")
+}
+
+/// Takes the name lock, waiting so many seconds for it; answers 1 if it has it.
+pub(super) fn lock(branch: &BranchId, wait_s: u32) -> String {
+    format!("SELECT GET_LOCK('{branch}',{wait_s})")
+}
+
+/// Gives up the name lock, and whatever locks a caller's statements took.
+pub(super) const UNLOCK: &str = "DO RELEASE_ALL_LOCKS()";
+
+/// Sets the level of the next transaction.
+pub(super) fn isolation(level: Isolation) -> &'static str {
+    match level {
+        Isolation::ReadCommitted => "SET TRANSACTION ISOLATION LEVEL READ COMMITTED",
+        Isolation::RepeatableRead => "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+        Isolation::Serializable => "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+    }
+}
+
+/// Whether the first statement of a message got the name lock.
+pub(super) fn got_lock(sets: &[Vec<Row>]) -> bool {
+    cell::<i64>(sets, 0) == Some(1)
+}
+
+/// The first row's value in a column of the first result; `None` also for null.
+pub(super) fn cell<T: FromValue>(sets: &[Vec<Row>], column: usize) -> Option<T> {
+    sets.first()?.first()?.get_opt(column)?.ok()
+}
+
+/// Everything that is prepared on the server.
+pub(super) async fn prepared(session: &mut Session) -> Result<Vec<Listed>, Stopped> {
+    let sets = session.batch("XA RECOVER").await?;
+    Ok(sets.into_iter().flatten().map(|row| listed(&row)).collect())
+}
+
+/// Ends the session that holds the name lock of a branch, if there is one. Does not wait for it.
+pub(super) async fn kill_owner(session: &mut Session, branch: &BranchId) -> Result<(), Stopped> {
+    let sets = session.batch(&format!("SELECT IS_USED_LOCK('{branch}')")).await?;
+    let Some(owner) = cell::<u64>(&sets, 0) else { return Ok(()) };
+    match session.batch(&format!("KILL CONNECTION {owner}")).await {
+        Err(Stopped { error: Error::Server(error), .. }) if error.code == NO_SUCH_THREAD => Ok(()),
+        Err(stopped) => Err(stopped),
+        Ok(_) => Ok(()),
+    }
+}
+
+/// `formatID, gtrid_length, bqual_length, data`, where `data` is both parts without a separator.
+fn listed(row: &Row) -> Listed {
+    let number = |at: usize| row.get_opt::<u64, usize>(at)?.ok();
+    let ours = || {
+        let Some(Value::Bytes(data)) = row.as_ref(3) else { return None };
+        if number(0)? != FORMAT || number(2)? != 0 || number(1)? != data.len() as u64 {
+            return None;
+        }
+        BranchId::parse(std::str::from_utf8(data).ok()?)
+    };
+    ours().map_or(Listed::Foreign, Listed::Handfast)
+}

@@ -1,0 +1,355 @@
+//! PostgreSQL as a participant: `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`.
+//!
+//! [`session`] is the first phase on one connection, [`finish`] the second phase and the proof of
+//! what became of a branch, [`pool`] the bounded connections, [`crate::branches`] what this process
+//! works on right now. Nothing here decides: it does as told and says what it knows.
+
+mod session;
+mod finish;
+mod check;
+
+mod connect;
+mod errors;
+mod pool;
+mod statements;
+mod text;
+mod values;
+
+use std::{sync::Arc, time::Duration};
+
+use handfast_core::{
+    id::{BranchId, Cluster},
+    vote::{
+        Ack,
+        Cause::{Passing, Request},
+        Proof, Refusal, Vote,
+    },
+    work::{Rows, Sql, Work},
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::{
+    errors::Fault,
+    pool::{Lease, Pool},
+    session::{Limits, Worked},
+};
+use crate::{
+    Finding, InDoubt, Participant, Pending, Prepared, Settings, Unreachable,
+    branches::{Active, Branches, Working},
+    refusal::{self, refusal},
+};
+
+/// Most time that an abort waits for work of this process to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Makes the adapter. Does not connect yet.
+///
+/// # Errors
+/// What is wrong with the settings, without secrets.
+pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
+    let pool = Pool::new(&settings)?;
+    Ok(Arc::new(Postgres {
+        pool,
+        branches: Branches::default(),
+        cluster: settings.cluster,
+        connections_max: settings.connections_max,
+        statement_timeout: settings.statement_timeout,
+        finish_timeout: settings.connect_timeout + settings.statement_timeout,
+    }))
+}
+
+struct Postgres {
+    pool: Arc<Pool>,
+    branches: Branches<Lease>,
+    cluster: Cluster,
+    connections_max: usize,
+    statement_timeout: Duration,
+    /// Most time of one command of the second phase, with the connection it may need.
+    finish_timeout: Duration,
+}
+
+impl Participant for Postgres {
+    fn kind(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn one_phase(&self) -> bool {
+        true
+    }
+
+    fn prepare(&self, branch: BranchId, work: Work, within: Duration) -> Pending<'_, Prepared> {
+        Box::pin(async move { self.first_phase(&branch, work, within, false).await })
+    }
+
+    fn hold(&self, branch: BranchId, work: Work, within: Duration) -> Pending<'_, Prepared> {
+        Box::pin(async move { self.first_phase(&branch, work, within, true).await })
+    }
+
+    fn commit(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
+        Box::pin(self.finishing(async move |lease: &Lease| {
+            lease.session.commit_prepared(&branch, &proof).await
+        }))
+    }
+
+    fn commit_one_phase(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
+        Box::pin(async move { self.commit_held(&branch, &proof).await })
+    }
+
+    fn abort(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
+        Box::pin(async move { self.abort_any(&branch, &proof).await })
+    }
+
+    fn in_doubt(&self) -> Pending<'_, Result<InDoubt, Unreachable>> {
+        Box::pin(async move {
+            let listed = timeout(self.finish_timeout, async {
+                let lease = self.pool.finish().await?;
+                let list = lease.session.in_doubt(&self.cluster).await?;
+                self.pool.give_back(lease);
+                Ok::<_, Fault>(list)
+            });
+            match listed.await {
+                Ok(listed) => listed.map_err(|fault| Unreachable(fault.message())),
+                Err(_) => Err(Unreachable(self.late())),
+            }
+        })
+    }
+
+    fn check(&self) -> Pending<'_, Vec<Finding>> {
+        Box::pin(check::check(self.pool.connector(), &self.cluster, self.connections_max))
+    }
+}
+
+impl Postgres {
+    /// Prepares a branch or, if `held`, keeps it open.
+    async fn first_phase(
+        &self,
+        branch: &BranchId,
+        work: Work,
+        within: Duration,
+        held: bool,
+    ) -> Prepared {
+        let deadline = Instant::now() + within;
+        let Work::Sql(sql) = work else {
+            let why = "this resource is a database: it takes `sql`, not `keys`";
+            return no(refusal(refusal::WRONG_WORK, Request, why));
+        };
+        let Some(mut working) = self.branches.start(branch) else {
+            let why = "this branch was worked on or aborted before";
+            return lost(refusal(refusal::BRANCH_REUSED, Request, why));
+        };
+        // Until a PREPARE is sent, closing the connection is enough to undo everything.
+        let worked = tokio::select! {
+            biased;
+            () = working.stopped() => return no(told_to_abort()),
+            worked = self.work(branch, &sql, within, held) => worked,
+        };
+        let (lease, worked) = match worked {
+            Ok(worked) => worked,
+            Err(refusal) => return no(refusal),
+        };
+        match worked.xid {
+            None => self.read_only(lease, worked.rows, deadline).await,
+            Some(xid) if held => hold(working, lease, &xid, worked.rows),
+            Some(xid) => {
+                let proof = finish::proof(&lease.session, &xid);
+                self.prepare_worked(branch, working, lease, proof, worked.rows, deadline).await
+            }
+        }
+    }
+
+    /// Does the work on a session of the pool. A session that turns out to be dead before its
+    /// first answer is replaced: nothing can have happened on it.
+    async fn work(
+        &self,
+        branch: &BranchId,
+        sql: &Sql,
+        within: Duration,
+        settle: bool,
+    ) -> Result<(Lease, Worked), Refusal> {
+        let deadline = Instant::now() + within;
+        let limits = self.limits(sql, within);
+        let late = |what| refusal(refusal::TIMEOUT, Passing, format!("{what} within {within:?}"));
+        loop {
+            let leased = timeout_at(deadline, self.pool.work()).await;
+            let leased = leased.map_err(|_| late("no connection was free"))?;
+            let mut lease = leased.map_err(Fault::refusal)?;
+            let worked = lease.session.work(branch, sql, &limits, settle);
+            let Ok(worked) = timeout_at(deadline, worked).await else {
+                self.evict_later(branch);
+                return Err(late("the statements did not end"));
+            };
+            match worked {
+                Ok(worked) => return Ok((lease, worked)),
+                Err(Fault::Broken(_)) if lease.reused && !lease.session.answered() => {}
+                Err(Fault::Broken(why)) => return Err(Fault::Broken(why).refusal()),
+                Err(fault) => {
+                    if matches!(fault.state(), "0A000" | "26000") {
+                        lease.session.forget_statements();
+                    }
+                    self.pool.give_back_used(lease, true);
+                    return Err(fault.refusal());
+                }
+            }
+        }
+    }
+
+    fn limits(&self, sql: &Sql, within: Duration) -> Limits {
+        let default_ms = millis(self.statement_timeout);
+        let statement_ms = sql.statement_timeout_ms.unwrap_or(default_ms).min(millis(within));
+        Limits {
+            statement_ms: (statement_ms != default_ms).then_some(statement_ms.max(1)),
+            lock_ms: sql.lock_timeout_ms.map(|ms| ms.max(1)),
+        }
+    }
+
+    /// Ends a branch that wrote nothing: there is nothing to prepare.
+    async fn read_only(&self, lease: Lease, rows: Vec<Rows>, deadline: Instant) -> Prepared {
+        match timeout_at(deadline, lease.session.commit()).await {
+            Ok(Ok(())) => {
+                self.pool.give_back_used(lease, false);
+                Prepared { vote: Vote::ReadOnly, rows }
+            }
+            // A serializable reader may be refused at the end: what it saw never was.
+            Ok(Err(fault)) => no(fault.refusal()),
+            Err(_) => no(refusal(refusal::TIMEOUT, Passing, "no answer to the commit in time")),
+        }
+    }
+
+    async fn prepare_worked(
+        &self,
+        branch: &BranchId,
+        mut working: Working<'_, Lease>,
+        lease: Lease,
+        proof: Proof,
+        rows: Vec<Rows>,
+        deadline: Instant,
+    ) -> Prepared {
+        let prepared = tokio::select! {
+            biased;
+            () = working.stopped() => return lost(told_to_abort()),
+            prepared = timeout_at(deadline, lease.session.prepare(branch)) => prepared,
+        };
+        match prepared {
+            Ok(Ok(())) => {
+                self.pool.give_back_used(lease, false);
+                Prepared { vote: Vote::Yes(proof), rows }
+            }
+            // Not ours: somebody prepared this very branch already.
+            Ok(Err(fault)) if fault.state() == "42710" => {
+                lost(refusal(refusal::BRANCH_REUSED, Request, fault.message()))
+            }
+            Ok(Err(Fault::Broken(why))) => lost(refusal(refusal::UNREACHABLE, Passing, why)),
+            Ok(Err(fault)) => {
+                self.pool.give_back_used(lease, false);
+                no(fault.prepare_refusal())
+            }
+            Err(_) => lost(refusal(refusal::TIMEOUT, Passing, "no answer to the prepare in time")),
+        }
+    }
+
+    async fn commit_held(&self, branch: &BranchId, proof: &Proof) -> Ack {
+        let Ok(held) = self.branches.commit(branch) else {
+            return Ack::Unknown("its work or its commit is under way".into());
+        };
+        // The guard, if any, keeps others away until the answer is known.
+        let _guard = match held {
+            None => None,
+            Some((lease, guard)) => {
+                let committed = timeout(self.finish_timeout, lease.session.commit()).await;
+                if matches!(committed, Ok(Ok(()))) {
+                    self.pool.give_back_used(lease, false);
+                    return Ack::Finished;
+                }
+                Some(guard)
+            }
+        };
+        // The session is gone, or its answer was: only the server's books tell. A backend that is
+        // still at it, maybe waiting for a process that died, is ended: it committed or it did not.
+        self.finishing(async |lease: &Lease| match lease.session.evict(branch).await {
+            Ok(true) => lease.session.committed(branch, proof).await,
+            Ok(false) => Ack::Unknown("the backend that works on it does not go away".into()),
+            Err(fault) => Ack::Unknown(fault.message()),
+        })
+        .await
+    }
+
+    async fn abort_any(&self, branch: &BranchId, proof: &Proof) -> Ack {
+        match self.branches.forbid(branch) {
+            None => {}
+            Some(Active::Working(tell)) => {
+                if timeout(STOP_TIMEOUT, tell.closed()).await.is_err() {
+                    return Ack::Unknown("the work on it does not stop".into());
+                }
+            }
+            Some(Active::Committing) => return Ack::Unknown("its commit is under way".into()),
+            Some(Active::Held(lease)) => {
+                let undone = timeout(self.finish_timeout, lease.session.roll_back()).await;
+                if matches!(undone, Ok(Ok(()))) {
+                    self.pool.give_back_used(lease, false);
+                    return Ack::Finished;
+                }
+            }
+        }
+        self.finishing(async |lease: &Lease| lease.session.abort_prepared(branch, proof).await).await
+    }
+
+    /// Runs a command of the second phase on a session of the pool, for a bounded time.
+    async fn finishing<F>(&self, command: F) -> Ack
+    where
+        F: AsyncFnOnce(&Lease) -> Ack,
+    {
+        let run = async {
+            let lease = match self.pool.finish().await {
+                Ok(lease) => lease,
+                Err(fault) => return Ack::Unknown(fault.message()),
+            };
+            let ack = command(&lease).await;
+            if !matches!(ack, Ack::Unknown(_)) {
+                self.pool.give_back(lease);
+            }
+            ack
+        };
+        timeout(self.finish_timeout, run).await.unwrap_or_else(|_| Ack::Unknown(self.late()))
+    }
+
+    /// Frees the locks of a branch that ran out of time; an abort would do the same.
+    fn evict_later(&self, branch: &BranchId) {
+        let (pool, branch, limit) = (self.pool.clone(), branch.clone(), self.finish_timeout);
+        tokio::spawn(timeout(limit, async move {
+            if let Ok(lease) = pool.finish().await
+                && lease.session.evict(&branch).await.is_ok()
+            {
+                pool.give_back(lease);
+            }
+        }));
+    }
+
+    fn late(&self) -> String {
+        format!("no answer within {:?}", self.finish_timeout)
+    }
+}
+
+fn hold(working: Working<'_, Lease>, lease: Lease, xid: &str, rows: Vec<Rows>) -> Prepared {
+    let proof = finish::proof(&lease.session, xid);
+    match working.hold(lease) {
+        Ok(()) => Prepared { vote: Vote::Yes(proof), rows },
+        // Dropping the session rolls it back.
+        Err(_) => no(told_to_abort()),
+    }
+}
+
+fn told_to_abort() -> Refusal {
+    refusal(refusal::ABORTED, Passing, "the branch was told to abort while it worked")
+}
+
+fn no(refusal: Refusal) -> Prepared {
+    Prepared { vote: Vote::No(refusal), rows: Vec::new() }
+}
+
+fn lost(refusal: Refusal) -> Prepared {
+    Prepared { vote: Vote::Lost(refusal), rows: Vec::new() }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

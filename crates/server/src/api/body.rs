@@ -1,0 +1,76 @@
+//! Bodies of requests: bounded in size and time, declared as JSON, read into a wire type.
+
+use std::time::Duration;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{StatusCode, header},
+};
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+
+use super::{codes, problem::Problem};
+
+/// Most time for a body to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The body as `T`.
+///
+/// # Errors
+/// What is wrong with it; nothing has happened.
+pub async fn json<T: DeserializeOwned>(request: Request) -> Result<T, Problem> {
+    check_content_type(&request)?;
+    parse(&bytes(request).await?)
+}
+
+/// The body as `T`, or `T::default()` if there is none.
+///
+/// # Errors
+/// What is wrong with it; nothing has happened.
+pub async fn json_or_empty<T: DeserializeOwned + Default>(request: Request) -> Result<T, Problem> {
+    let declared = check_content_type(&request);
+    let bytes = bytes(request).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    declared?;
+    parse(&bytes)
+}
+
+async fn bytes(request: Request) -> Result<Bytes, Problem> {
+    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            Err(Problem::new(&codes::BODY_TOO_LARGE, "the body is longer than the limit"))
+        }
+        Ok(Err(_)) => Err(Problem::new(&codes::MALFORMED_JSON, "the body broke off")),
+        Err(_) => {
+            let detail = format!("not complete after {} s", BODY_TIMEOUT.as_secs());
+            Err(Problem::new(&codes::SLOW_BODY, detail))
+        }
+    }
+}
+
+fn check_content_type(request: &Request) -> Result<(), Problem> {
+    let declared = request.headers().get(header::CONTENT_TYPE).map(|v| v.to_str().unwrap_or("?"));
+    let media = declared.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if media.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = match declared {
+        Some(declared) => format!("it is declared as {declared:?}"),
+        None => "it is not declared at all".into(),
+    };
+    Err(Problem::new(&codes::WRONG_CONTENT_TYPE, detail))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let code = match error.classify() {
+            Category::Data => codes::WRONG_SHAPE,
+            Category::Syntax | Category::Eof | Category::Io => codes::MALFORMED_JSON,
+        };
+        Problem::new(&code, error.to_string())
+    })
+}

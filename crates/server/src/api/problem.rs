@@ -1,0 +1,142 @@
+//! What a request gets that is not answered as it hoped: problem+json.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use handfast_client::wire;
+use handfast_core::limits::REASON_BYTES_MAX;
+
+use super::codes::{self, Code};
+use crate::{auth::Denied, node::Rejected};
+
+/// A problem on its way to the caller.
+#[derive(Debug)]
+pub struct Problem(Box<wire::Problem>);
+
+impl Problem {
+    /// A problem of this code, and what was wrong this time.
+    pub fn new(code: &Code, detail: impl Into<String>) -> Self {
+        Self(Box::new(wire::Problem {
+            kind: kind(code.name),
+            status: code.status,
+            code: code.name.into(),
+            title: code.title.into(),
+            detail: shortened(detail.into()),
+            cure: code.cure.into(),
+            branch: None,
+            retryable: code.retryable(),
+            transaction: None,
+        }))
+    }
+
+    /// The branch it concerns.
+    pub fn branch(mut self, name: &str) -> Self {
+        self.0.branch = Some(shortened(name.into()));
+        self
+    }
+
+    /// What to do, where more is known than what the table says.
+    pub fn cure(mut self, cure: impl Into<String>) -> Self {
+        self.0.cure = cure.into();
+        self
+    }
+
+    /// The transaction as it is known.
+    pub fn with(mut self, transaction: wire::Transaction) -> Self {
+        self.0.transaction = Some(Box::new(transaction));
+        self
+    }
+
+    /// The problem that a transaction was aborted.
+    pub fn aborted(transaction: wire::Transaction) -> Self {
+        let reason = transaction.reason.clone().unwrap_or(wire::AbortReason {
+            branch: None,
+            code: codes::CALLER_ABORT.name.into(),
+            message: "aborted".into(),
+            cure: None,
+            retryable: false,
+        });
+        let known = codes::find(&reason.code);
+        Self(Box::new(wire::Problem {
+            kind: kind(&reason.code),
+            // What a participant refuses can only be the request's fault or its circumstances'.
+            status: known.map_or(409, |code| if code.status == 422 { 422 } else { 409 }),
+            title: known.map_or("The transaction was aborted", |code| code.title).into(),
+            detail: reason.message,
+            cure: reason.cure.or(known.map(|code| code.cure.into())).unwrap_or_default(),
+            branch: reason.branch,
+            retryable: reason.retryable,
+            code: reason.code,
+            transaction: Some(Box::new(transaction)),
+        }))
+    }
+}
+
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        let code = match &rejected {
+            Rejected::Busy => codes::BUSY,
+            Rejected::Stopping => codes::STOPPING,
+            Rejected::OtherContent => codes::OTHER_CONTENT,
+            Rejected::NoSuchTransaction => codes::NO_SUCH_TRANSACTION,
+            Rejected::NoSuchBranch => codes::NO_SUCH_BRANCH,
+            Rejected::NoSuchResource(_) => codes::NO_SUCH_RESOURCE,
+            Rejected::WrongState(_) => codes::WRONG_STATE,
+        };
+        Self::new(&code, rejected.to_string())
+    }
+}
+
+impl From<Denied> for Problem {
+    fn from(denied: Denied) -> Self {
+        match denied {
+            Denied::Unauthorized => {
+                Self::new(&codes::UNAUTHORIZED, "the request has no token, or an unknown one")
+            }
+            Denied::Forbidden { needed } => Self::new(
+                &codes::FORBIDDEN,
+                format!("this needs a token of role `{}`", needed.name()),
+            ),
+            Denied::CrossOrigin => Self::new(
+                &codes::CROSS_ORIGIN,
+                "its `Origin` or `Host` is not an address of this node's own",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::CONFLICT);
+        let body = serde_json::to_string(&self.0).expect("wire types have text keys only");
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        let problem = HeaderValue::from_static("application/problem+json");
+        headers.insert(header::CONTENT_TYPE, problem);
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// Where a code is explained: the node serves the page.
+fn kind(code: &str) -> String {
+    format!("/docs/errors.md#{code}")
+}
+
+/// A request's own words come back in an answer, but not without end.
+fn shortened(mut text: String) -> String {
+    if text.len() > REASON_BYTES_MAX {
+        text.truncate(text.floor_char_boundary(REASON_BYTES_MAX - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
+}

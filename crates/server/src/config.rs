@@ -1,0 +1,493 @@
+//! The configuration of a node: flags over variables over a file over defaults.
+//!
+//! [`table`] says what can be set. [`Config::load`] collects every error before it gives up, so
+//! that a wrong configuration is mended in one go.
+
+pub mod table;
+
+mod layers;
+mod secret;
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use handfast_core::id::{Cluster, check_name};
+use handfast_participants::{Settings, TlsMode};
+use sha2::{Digest, Sha256};
+
+use self::layers::{Layers, read_text};
+pub use self::secret::Secret;
+use crate::auth::Role;
+
+const TOKEN_CHARS_MIN: usize = 16;
+
+/// Everything that can be set, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the log is kept.
+    pub data_dir: PathBuf,
+    /// Where the API listens.
+    pub listen: SocketAddr,
+    /// Whether to listen beyond loopback without tokens.
+    pub allow_remote_without_auth: bool,
+    /// Whose branches are ours; from the data directory if absent.
+    pub cluster: Option<Cluster>,
+    /// Time between two searches for prepared branches of ours.
+    pub recovery_interval_ms: u64,
+    /// Most transactions that are open at once.
+    pub open_max: usize,
+    /// How long a finished transaction is kept.
+    pub retention_ms: u64,
+    /// How long a stopping node lets running requests finish.
+    pub stop_grace_ms: u64,
+    /// A transaction's timeout where the request says nothing.
+    pub timeout_ms: u64,
+    /// The most that a request may ask for.
+    pub timeout_ms_max: u64,
+    /// Bounds of what requests may hold.
+    pub limits: Limits,
+    /// How lines are written.
+    pub log_format: LogFormat,
+    /// The least level that is written.
+    pub log_level: tracing::Level,
+    /// The listener's certificate and key; without, it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// Who may use the API; empty: everybody who reaches it.
+    pub tokens: Vec<Token>,
+    /// The systems that take part.
+    pub resources: Vec<Resource>,
+}
+
+/// Bounds of what requests may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Longest body.
+    pub body_bytes_max: usize,
+    /// Most branches in one transaction.
+    pub branches_max: usize,
+    /// Most statements or key operations in one branch.
+    pub statements_max: usize,
+    /// Most parameters of one statement.
+    pub params_max: usize,
+    /// Longest text of one statement.
+    pub text_bytes_max: usize,
+    /// Longest gid and branch name.
+    pub name_bytes_max: usize,
+    /// Most lines on a page.
+    pub list_limit_max: u32,
+    /// The most that a request waits for an outcome.
+    pub wait_ms_max: u64,
+    /// Most requests at once.
+    pub requests_max: usize,
+    /// Most connections at once.
+    pub connections_max: usize,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    #[default]
+    Auto,
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// The listener's certificate and key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM file of the certificate and its chain.
+    pub cert: PathBuf,
+    /// PEM file of the private key.
+    pub key: PathBuf,
+}
+
+/// Who may use the API. The token itself is not kept.
+#[derive(Clone, Debug)]
+pub struct Token {
+    /// The configured name; stands in the audit trail.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// The token's SHA-256.
+    pub digest: [u8; 32],
+}
+
+/// A system that takes part.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    /// The configured name.
+    pub name: String,
+    /// What it speaks.
+    pub speaks: Speaks,
+    /// Its address.
+    pub url: Secret,
+    /// The password or bearer token.
+    pub secret: Option<Secret>,
+    /// The authorities to trust, instead of the public ones.
+    pub ca_file: Option<PathBuf>,
+    /// Whether a database connection is encrypted.
+    pub tls: TlsMode,
+    /// Most connections to it at once.
+    pub connections_max: usize,
+    /// Most time to make a connection.
+    pub connect_timeout_ms: u64,
+    /// Most time of one statement, where the branch says nothing.
+    pub statement_timeout_ms: u64,
+    /// Most time to wait for one lock, where the branch says nothing.
+    pub lock_timeout_ms: u64,
+    /// MariaDB and MySQL: where branches leave their marks.
+    pub marker_table: String,
+}
+
+/// What a resource understands, and so what its branches may hold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Speaks {
+    /// `sql`: it is a database.
+    #[default]
+    Sql,
+    /// `keys`: it is a shard.
+    Keys,
+}
+
+/// Everything that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub struct ConfigError(pub Vec<Fault>);
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The key, or the file.
+    pub key: String,
+    /// What it was given; absent if nothing was, or if it may hold a secret.
+    pub value: Option<String>,
+    /// Where that came from.
+    pub origin: String,
+    /// What is wrong.
+    pub problem: String,
+    /// What is allowed; empty if that is not the point.
+    pub allowed: String,
+}
+
+impl Fault {
+    fn of_source(place: String, problem: String) -> Self {
+        Self { key: place, value: None, origin: String::new(), problem, allowed: String::new() }
+    }
+
+    fn unknown(key: &str, origin: String, near: Option<&str>) -> Self {
+        let problem = match near {
+            Some(near) => format!("no such setting; did you mean `{near}`?"),
+            None => "no such setting; docs/settings.md lists them all".into(),
+        };
+        Self { key: key.into(), value: None, origin, problem, allowed: String::new() }
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
+        write!(f, "the configuration has {count} error{}", if count == 1 { "" } else { "s" })?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {fault}"))
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.key)?;
+        if let Some(value) = &self.value {
+            write!(f, " = {value:?}")?;
+        }
+        if !self.origin.is_empty() {
+            write!(f, " ({})", self.origin)?;
+        }
+        write!(f, ": {}", self.problem)?;
+        if !self.allowed.is_empty() {
+            write!(f, "; allowed: {}", self.allowed)?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads and checks all of it. Secrets are read here too, and only here.
+    ///
+    /// # Errors
+    /// Everything that is wrong, at once. Nothing has been started.
+    pub fn load(
+        file: Option<&Path>,
+        env: impl Iterator<Item = (String, String)>,
+        flags: &[(String, String)],
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Layers::collect(file, env, flags);
+        let config = Self::read(&mut layers);
+        config.check_together(&mut layers);
+        layers.finish().map(|()| config)
+    }
+
+    /// What the adapters of all resources need.
+    pub fn resources(&self, cluster: &Cluster) -> Vec<Settings> {
+        self.resources.iter().map(|resource| resource.settings(cluster)).collect()
+    }
+
+    fn read(from: &mut Layers) -> Self {
+        let tokens = from.names("auth.tokens.");
+        let resources = from.names("resources.");
+        Self {
+            data_dir: from.text("data_dir").unwrap_or_default().into(),
+            listen: from.parsed("listen", address).0,
+            allow_remote_without_auth: from.switch("allow_remote_without_auth"),
+            cluster: from.parsed("cluster", |text| Cluster::new(text).map(Some)),
+            recovery_interval_ms: from.number("recovery_interval_ms"),
+            open_max: count(from, "open_max"),
+            retention_ms: from.number("retention_ms"),
+            stop_grace_ms: from.number("stop_grace_ms"),
+            timeout_ms: from.number("transaction.timeout_ms"),
+            timeout_ms_max: from.number("transaction.timeout_ms_max"),
+            limits: Limits::read(from),
+            log_format: match from.choice("log.format").as_deref() {
+                Some("text") => LogFormat::Text,
+                Some("json") => LogFormat::Json,
+                _ => LogFormat::Auto,
+            },
+            log_level: from
+                .choice("log.level")
+                .and_then(|word| word.parse().ok())
+                .unwrap_or(tracing::Level::INFO),
+            tls: TlsFiles::read(from),
+            tokens: tokens.iter().filter_map(|name| Token::read(from, name)).collect(),
+            resources: resources.iter().map(|name| Resource::read(from, name)).collect(),
+        }
+    }
+
+    fn check_together(&self, layers: &mut Layers) {
+        if self.timeout_ms > self.timeout_ms_max {
+            layers.fault("transaction.timeout_ms", "more than `transaction.timeout_ms_max`");
+        }
+        let remote = !self.listen.ip().is_loopback();
+        if remote && layers.names("auth.tokens.").is_empty() && !self.allow_remote_without_auth {
+            layers.fault(
+                "listen",
+                "not a loopback address, and there are no tokens: configure `auth.tokens`, or set \
+                 `allow_remote_without_auth` to let everybody in",
+            );
+        }
+    }
+}
+
+impl Limits {
+    fn read(from: &mut Layers) -> Self {
+        Self {
+            body_bytes_max: count(from, "limits.body_bytes_max"),
+            branches_max: count(from, "limits.branches_max"),
+            statements_max: count(from, "limits.statements_max"),
+            params_max: count(from, "limits.params_max"),
+            text_bytes_max: count(from, "limits.text_bytes_max"),
+            name_bytes_max: count(from, "limits.name_bytes_max"),
+            list_limit_max: u32::try_from(from.number("limits.list_limit_max"))
+                .expect("its range in the table fits"),
+            wait_ms_max: from.number("limits.wait_ms_max"),
+            requests_max: count(from, "limits.requests_max"),
+            connections_max: count(from, "limits.connections_max"),
+        }
+    }
+}
+
+impl TlsFiles {
+    fn read(from: &mut Layers) -> Option<Self> {
+        match (from.text("tls.cert_file"), from.text("tls.key_file")) {
+            (Some(cert), Some(key)) => Some(Self { cert: cert.into(), key: key.into() }),
+            (None, None) => None,
+            (Some(_), None) => {
+                from.fault("tls.cert_file", "given without `tls.key_file`");
+                None
+            }
+            (None, Some(_)) => {
+                from.fault("tls.key_file", "given without `tls.cert_file`");
+                None
+            }
+        }
+    }
+}
+
+impl Token {
+    fn read(from: &mut Layers, name: &str) -> Option<Self> {
+        let key = |field: &str| format!("auth.tokens.{name}.{field}");
+        check_user_name(from, &key("role"), name);
+        let role = from.choice(&key("role")).and_then(|word| Role::parse(&word));
+        if role.is_none() && from.text(&key("role")).is_none() {
+            from.fault(&key("role"), "required");
+        }
+        let digest = from.parsed(&key("sha256"), hex_digest);
+        let token = read_secret(from, &key("token_file"), &key("token_env"));
+        let digest = match (digest, token) {
+            (Some(digest), None) => digest,
+            (None, Some(token)) if token.expose().len() < TOKEN_CHARS_MIN => {
+                let place = [key("token_file"), key("token_env")];
+                let given = place.iter().find(|key| from.text(key).is_some())?.clone();
+                from.fault(
+                    &given,
+                    format!("the token is shorter than {TOKEN_CHARS_MIN} characters"),
+                );
+                return None;
+            }
+            (None, Some(token)) => Sha256::digest(token.expose()).into(),
+            (Some(_), Some(_)) => {
+                from.fault(&key("sha256"), "given together with `token_file` or `token_env`");
+                return None;
+            }
+            (None, None) => {
+                if ["sha256", "token_file", "token_env"]
+                    .iter()
+                    .all(|f| from.text(&key(f)).is_none())
+                {
+                    from.fault(
+                        &key("token_file"),
+                        "one of `token_file`, `token_env`, `sha256` is required",
+                    );
+                }
+                return None;
+            }
+        };
+        Some(Self { name: name.into(), role: role?, digest })
+    }
+}
+
+impl Resource {
+    fn read(from: &mut Layers, name: &str) -> Self {
+        let key = |field: &str| format!("resources.{name}.{field}");
+        check_user_name(from, &key("url"), name);
+        let url = from.text(&key("url")).unwrap_or_default();
+        if url.is_empty() {
+            from.fault(&key("url"), "required");
+        }
+        let tls = match from.choice(&key("tls")).as_deref() {
+            Some("verify") => TlsMode::Verify,
+            Some("auto") if !is_loopback(&url) => TlsMode::Verify,
+            _ => TlsMode::Off,
+        };
+        Self {
+            name: name.into(),
+            speaks: from.parsed(&key("url"), speaks),
+            tls,
+            secret: read_secret(from, &key("secret_file"), &key("secret_env")),
+            ca_file: from.text(&key("ca_file")).map(PathBuf::from),
+            connections_max: count(from, &key("connections_max")),
+            connect_timeout_ms: from.number(&key("connect_timeout_ms")),
+            statement_timeout_ms: from.number(&key("statement_timeout_ms")),
+            lock_timeout_ms: from.number(&key("lock_timeout_ms")),
+            marker_table: from.text(&key("marker_table")).unwrap_or_default(),
+            url: Secret::new(url),
+        }
+    }
+
+    fn settings(&self, cluster: &Cluster) -> Settings {
+        Settings {
+            name: self.name.clone(),
+            url: self.url.expose().into(),
+            secret: self.secret.as_ref().map(|secret| secret.expose().into()),
+            ca_file: self.ca_file.clone(),
+            tls: self.tls,
+            connections_max: self.connections_max,
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            statement_timeout: Duration::from_millis(self.statement_timeout_ms),
+            lock_timeout: Duration::from_millis(self.lock_timeout_ms),
+            marker_table: self.marker_table.clone(),
+            cluster: cluster.clone(),
+        }
+    }
+}
+
+/// A socket address with a default, which is never seen: it stands in where there is a fault.
+struct Address(SocketAddr);
+
+impl Default for Address {
+    fn default() -> Self {
+        Self((Ipv4Addr::LOCALHOST, 0).into())
+    }
+}
+
+fn address(text: &str) -> Result<Address, &'static str> {
+    let text = match text.strip_prefix("localhost:") {
+        Some(port) => &format!("127.0.0.1:{port}"),
+        None => text,
+    };
+    text.parse().map(Address).map_err(|_| "not an address with a port, such as 127.0.0.1:7400")
+}
+
+fn count(from: &mut Layers, key: &str) -> usize {
+    usize::try_from(from.number(key)).expect("ranges in the table fit every machine we run on")
+}
+
+fn speaks(url: &str) -> Result<Speaks, &'static str> {
+    match url.split_once("://") {
+        Some(("postgres" | "postgresql" | "mysql" | "mariadb", _)) => Ok(Speaks::Sql),
+        Some(("http" | "https", _)) => Ok(Speaks::Keys),
+        _ => Err("not an address with a known scheme"),
+    }
+}
+
+/// Whether the host of an address is this machine; a wrong address is not.
+fn is_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let host = match host.strip_prefix('[') {
+        Some(v6) => v6.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn check_user_name(from: &mut Layers, key: &str, name: &str) {
+    if let Err(problem) = check_name(name) {
+        from.fault(key, format!("the name {name:?} cannot be used: {problem}"));
+    }
+}
+
+fn hex_digest(text: &str) -> Result<Option<[u8; 32]>, &'static str> {
+    let wrong = "not 64 hexadecimal digits";
+    if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(wrong);
+    }
+    let mut digest = [0; 32];
+    for (byte, pair) in digest.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| wrong)?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| wrong)?;
+    }
+    Ok(Some(digest))
+}
+
+/// The secret that a file or a variable holds; `None`, perhaps with a fault, if there is none.
+fn read_secret(from: &mut Layers, file_key: &str, variable_key: &str) -> Option<Secret> {
+    let found = match (from.text(file_key), from.text(variable_key)) {
+        (None, None) => return None,
+        (Some(_), Some(_)) => Err((file_key, format!("given together with `{variable_key}`"))),
+        (Some(path), None) => read_text(Path::new(&path))
+            .map(|text| {
+                text.strip_suffix('\n').map_or(text.clone(), |t| t.trim_end_matches('\r').into())
+            })
+            .map_err(|problem| (file_key, problem)),
+        (None, Some(name)) => match from.variable(&name) {
+            Some(text) => Ok(text.to_owned()),
+            None => Err((variable_key, "there is no such variable".into())),
+        },
+    };
+    match found {
+        Ok(text) if text.is_empty() => {
+            let key = if from.text(file_key).is_some() { file_key } else { variable_key };
+            from.fault(key, "holds nothing");
+            None
+        }
+        Ok(text) => Some(Secret::new(text)),
+        Err((key, problem)) => {
+            from.fault(key, problem);
+            None
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! A partition on a thread of its own: turns, syncs, timers.
+//!
+//! Inputs come in by a [`DriverHandle`] and wait in an inbox. The thread takes what is there, up to
+//! [`TURN_MAX`], as one turn: stage, commit (one sync for all of them), hand the effects out. While
+//! it syncs, the next turn gathers; so the more callers there are, the more share a sync.
+//!
+//! The thread owns the partition alone. When the log fails nothing is known about what it holds:
+//! the driver says so once and stops for good.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use handfast_core::machine::Machine;
+use handfast_log::{Addressed, LogError, Partition, Sqlite, Staged};
+use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
+
+use crate::stop_point;
+
+/// Most inputs of one turn.
+pub const TURN_MAX: usize = 1024;
+/// Most callers' requests that wait; one more is refused.
+pub const REQUESTS_MAX: usize = 8192;
+/// A lazy record waits at most this long for a sync that comes anyway.
+const NOTES_WAIT: Duration = Duration::from_millis(20);
+
+/// What a driver hands out after each turn; runs on the partition's thread, so it must not block.
+type OnEffects<M> = dyn FnMut(Vec<(Arc<str>, <M as Machine>::Effect)>) + Send;
+type Job<M> = Box<dyn FnOnce(&mut Partition<M, Sqlite>) + Send>;
+
+/// A machine that can be driven: its log is JSON, its parts may live on another thread.
+pub trait Driven:
+    Machine<
+        Saved: Send,
+        Live: Send,
+        Input: Send,
+        Record: Send + Serialize + DeserializeOwned,
+        Effect: Send,
+    > + Send
+    + 'static
+{
+}
+
+impl<M> Driven for M where
+    M: Machine<
+            Saved: Send,
+            Live: Send,
+            Input: Send,
+            Record: Send + Serialize + DeserializeOwned,
+            Effect: Send,
+        > + Send
+        + 'static
+{
+}
+
+/// Why a driver did not take a request. Nothing has happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// Too many wait already.
+    #[error("the queue is full")]
+    Full,
+    /// It is stopping, or its log has failed.
+    #[error("the partition has stopped")]
+    Stopped,
+}
+
+/// The way to a partition. Cheap to clone.
+pub struct DriverHandle<M: Driven> {
+    inbox: Arc<Inbox<M>>,
+    ended: watch::Receiver<()>,
+}
+
+impl<M: Driven> Clone for DriverHandle<M> {
+    fn clone(&self) -> Self {
+        Self { inbox: Arc::clone(&self.inbox), ended: self.ended.clone() }
+    }
+}
+
+struct Inbox<M: Driven> {
+    waiting: Mutex<Waiting<M>>,
+    changed: Condvar,
+}
+
+struct Waiting<M: Driven> {
+    /// Answers to effects. Taken first: they end work, requests begin it.
+    answers: VecDeque<Addressed<M>>,
+    requests: VecDeque<Addressed<M>>,
+    jobs: VecDeque<Job<M>>,
+    /// By deadline; the number keeps those of one instant apart and in order.
+    timers: BTreeMap<(Instant, u64), Addressed<M>>,
+    timers_armed: u64,
+    stopping: bool,
+}
+
+impl<M: Driven> DriverHandle<M> {
+    /// Adds a caller's request.
+    ///
+    /// # Errors
+    /// It was not taken and never will be.
+    pub fn try_send(&self, request: Addressed<M>) -> Result<(), NotTaken> {
+        let mut waiting = self.room()?;
+        waiting.requests.push_back(request);
+        drop(waiting);
+        self.inbox.changed.notify_one();
+        Ok(())
+    }
+
+    /// Adds an answer to an effect. Never refused: there are no more of these than effects handed
+    /// out. After a stop it is dropped, as in a crash.
+    pub fn send_internal(&self, answer: Addressed<M>) {
+        self.inbox.lock().answers.push_back(answer);
+        self.inbox.changed.notify_one();
+    }
+
+    /// Adds `input` when `after_ms` is over, unless the driver stops first.
+    pub fn arm(&self, after_ms: u64, input: Addressed<M>) {
+        let deadline = Instant::now() + Duration::from_millis(after_ms);
+        let mut waiting = self.inbox.lock();
+        waiting.timers_armed += 1;
+        let key = (deadline, waiting.timers_armed);
+        waiting.timers.insert(key, input);
+        drop(waiting);
+        self.inbox.changed.notify_one();
+    }
+
+    /// Runs `job` on the partition's thread between two turns, for look-ups.
+    ///
+    /// # Errors
+    /// It was not taken and never will run.
+    pub fn with(
+        &self,
+        job: impl FnOnce(&mut Partition<M, Sqlite>) + Send + 'static,
+    ) -> Result<(), NotTaken> {
+        let mut waiting = self.room()?;
+        waiting.jobs.push_back(Box::new(job));
+        drop(waiting);
+        self.inbox.changed.notify_one();
+        Ok(())
+    }
+
+    /// Refuses new requests, finishes those that wait, closes the log; returns when that is done.
+    pub async fn stop(mut self) {
+        self.inbox.lock().stopping = true;
+        self.inbox.changed.notify_one();
+        // The thread holds the sender: an error means that it has ended.
+        while self.ended.changed().await.is_ok() {}
+    }
+
+    fn room(&self) -> Result<MutexGuard<'_, Waiting<M>>, NotTaken> {
+        let waiting = self.inbox.lock();
+        if waiting.stopping {
+            Err(NotTaken::Stopped)
+        } else if waiting.requests.len() + waiting.jobs.len() >= REQUESTS_MAX {
+            Err(NotTaken::Full)
+        } else {
+            Ok(waiting)
+        }
+    }
+}
+
+/// Starts the thread. It first commits `opened.1`, what recovery asked for.
+///
+/// `on_effects` runs on that thread and must not block. `on_broken` is called once if the log
+/// fails; the process should then stop loudly, since nobody knows what the log holds.
+pub fn spawn<M: Driven>(
+    opened: (Partition<M, Sqlite>, Staged<M>),
+    on_effects: impl FnMut(Vec<(Arc<str>, M::Effect)>) + Send + 'static,
+    on_broken: impl FnOnce(LogError) + Send + 'static,
+) -> DriverHandle<M> {
+    let inbox = Arc::new(Inbox { waiting: Mutex::default(), changed: Condvar::new() });
+    let (ending, ended) = watch::channel(());
+    let (partition, recovered) = opened;
+    let driver = Driver {
+        partition,
+        inbox: Arc::clone(&inbox),
+        on_effects: Box::new(on_effects),
+        notes_since: None,
+    };
+    thread::Builder::new()
+        .name("partition".into())
+        .spawn(move || {
+            let _end = AbortOnPanic;
+            let inbox = Arc::clone(&driver.inbox);
+            if let Err(error) = driver.run(recovered) {
+                inbox.lock().stopping = true;
+                on_broken(error);
+            }
+            // Jobs and inputs that came too late: whoever waits for them sees its channel close.
+            inbox.lock().clear();
+            drop(ending);
+        })
+        .expect("a thread can be started");
+    DriverHandle { inbox, ended }
+}
+
+/// A panic on the partition's thread is a bug here: what memory holds is not to be trusted, and
+/// callers would wait for ever. The next start reads back what is true.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+struct Driver<M: Driven> {
+    partition: Partition<M, Sqlite>,
+    inbox: Arc<Inbox<M>>,
+    on_effects: Box<OnEffects<M>>,
+    notes_since: Option<Instant>,
+}
+
+/// What the thread does next.
+enum Next<M: Driven> {
+    Turn(Vec<Addressed<M>>, VecDeque<Job<M>>),
+    Flush,
+    Stop,
+}
+
+impl<M: Driven> Driver<M> {
+    fn run(mut self, recovered: Staged<M>) -> Result<(), LogError> {
+        self.commit(recovered)?;
+        loop {
+            let flush_at = self.notes_since.map(|since| since + NOTES_WAIT);
+            match self.inbox.next(flush_at) {
+                Next::Turn(inputs, jobs) => {
+                    if !inputs.is_empty() {
+                        let staged = self.partition.stage(inputs)?;
+                        self.commit(staged)?;
+                    }
+                    for job in jobs {
+                        job(&mut self.partition);
+                    }
+                }
+                Next::Flush => {
+                    self.partition.flush(now_ms())?;
+                    self.notes_since = None;
+                }
+                Next::Stop => return self.partition.close(now_ms()),
+            }
+        }
+    }
+
+    fn commit(&mut self, staged: Staged<M>) -> Result<(), LogError> {
+        let forced = staged.is_forced();
+        if forced {
+            stop_point::reach("before_sync");
+        }
+        let effects = self.partition.commit(staged, now_ms())?;
+        if forced {
+            stop_point::reach("after_sync");
+        }
+        self.notes_since = match self.partition.has_notes() {
+            true => self.notes_since.or_else(|| Some(Instant::now())),
+            false => None,
+        };
+        if !effects.is_empty() {
+            (self.on_effects)(effects);
+        }
+        Ok(())
+    }
+}
+
+impl<M: Driven> Inbox<M> {
+    /// The queues are whole at every moment, whoever panicked.
+    fn lock(&self) -> MutexGuard<'_, Waiting<M>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for something to do.
+    fn next(&self, flush_at: Option<Instant>) -> Next<M> {
+        let mut waiting = self.lock();
+        loop {
+            let now = Instant::now();
+            waiting.fire(now);
+            // Before the turn, so that unforced turns without end cannot put it off.
+            if flush_at.is_some_and(|at| at <= now) {
+                return Next::Flush;
+            }
+            if waiting.has_work() {
+                return waiting.take_turn();
+            }
+            if waiting.stopping {
+                return Next::Stop;
+            }
+            let timer = waiting.timers.first_key_value().map(|((deadline, _), _)| *deadline);
+            waiting = match [timer, flush_at].into_iter().flatten().min() {
+                Some(until) => {
+                    let wait = self.changed.wait_timeout(waiting, until.duration_since(now));
+                    wait.unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => {
+                    let wait = self.changed.wait(waiting);
+                    wait.unwrap_or_else(PoisonError::into_inner)
+                }
+            };
+        }
+    }
+}
+
+impl<M: Driven> Waiting<M> {
+    fn has_work(&self) -> bool {
+        !(self.answers.is_empty() && self.requests.is_empty() && self.jobs.is_empty())
+    }
+
+    fn fire(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.first_entry() {
+            if timer.key().0 > now {
+                return;
+            }
+            self.answers.push_back(timer.remove());
+        }
+    }
+
+    fn take_turn(&mut self) -> Next<M> {
+        let answers = self.answers.len().min(TURN_MAX);
+        let requests = self.requests.len().min(TURN_MAX - answers);
+        let inputs = self.answers.drain(..answers).chain(self.requests.drain(..requests));
+        Next::Turn(inputs.collect(), std::mem::take(&mut self.jobs))
+    }
+
+    fn clear(&mut self) {
+        *self = Self { stopping: true, ..Self::default() };
+    }
+}
+
+impl<M: Driven> Default for Waiting<M> {
+    fn default() -> Self {
+        Self {
+            answers: VecDeque::new(),
+            requests: VecDeque::new(),
+            jobs: VecDeque::new(),
+            timers: BTreeMap::new(),
+            timers_armed: 0,
+            stopping: false,
+        }
+    }
+}
+
+/// Milliseconds since 1970; what a wrong clock does to it is seen only in timelines.
+pub fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

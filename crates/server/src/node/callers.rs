@@ -1,0 +1,99 @@
+//! Callers who wait for an answer, and the rows that wait for them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use handfast_client::wire;
+use handfast_core::{
+    id::{RequestId, RunId},
+    transaction::{Answer, Index},
+    work::Rows,
+};
+use tokio::sync::oneshot;
+
+use super::view;
+
+/// Everyone who waits.
+#[derive(Default)]
+pub(super) struct Callers {
+    last: AtomicU64,
+    answers: Mutex<HashMap<RequestId, oneshot::Sender<Answer>>>,
+    results: Mutex<HashMap<RunId, BTreeMap<Index, Vec<Rows>>>>,
+}
+
+/// One who waits; leaving, however it happens, frees the place.
+pub(super) struct Waiting {
+    pub(super) request: RequestId,
+    run: Option<RunId>,
+    callers: Arc<Callers>,
+}
+
+impl Callers {
+    /// Makes a place for an answer; with a run, for the rows of its branches too.
+    pub(super) fn wait(
+        self: &Arc<Self>,
+        run: Option<RunId>,
+    ) -> (Waiting, oneshot::Receiver<Answer>) {
+        let request = RequestId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
+        let (answer, answered) = oneshot::channel();
+        lock(&self.answers).insert(request, answer);
+        if let Some(run) = run {
+            lock(&self.results).insert(run, BTreeMap::new());
+        }
+        (Waiting { request, run, callers: Arc::clone(self) }, answered)
+    }
+
+    pub(super) fn answer(&self, request: RequestId, answer: Answer) {
+        if let Some(waiting) = lock(&self.answers).remove(&request) {
+            // A caller who left needs no answer.
+            let _ = waiting.send(answer);
+        }
+    }
+
+    /// Keeps a branch's rows for the caller who began the run, if it still waits.
+    pub(super) fn keep_rows(&self, run: RunId, branch: Index, rows: Vec<Rows>) {
+        if !rows.is_empty()
+            && let Some(results) = lock(&self.results).get_mut(&run)
+        {
+            results.insert(branch, rows);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.answers).is_empty()
+    }
+}
+
+impl Waiting {
+    /// The rows of the run's branches, by the branches' `names`.
+    pub(super) fn take_results(
+        &mut self,
+        names: &[String],
+    ) -> BTreeMap<String, Vec<wire::ResultSet>> {
+        let rows = self.run.and_then(|run| lock(&self.callers.results).remove(&run));
+        let named = rows.unwrap_or_default().into_iter().filter_map(|(index, rows)| {
+            let sets = rows.into_iter().map(view::result_set).collect();
+            Some((names.get(usize::from(index))?.clone(), sets))
+        });
+        named.collect()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        lock(&self.callers.answers).remove(&self.request);
+        if let Some(run) = self.run {
+            lock(&self.callers.results).remove(&run);
+        }
+    }
+}
+
+/// A panic elsewhere leaves these maps whole: each change is one call.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,279 @@
+//! Effects go out: to participants, callers and timers.
+//!
+//! The partition's thread only hands effects over; every call to a participant is a task of its
+//! own. Each call is answered exactly once, whatever becomes of its task.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use handfast_core::{
+    id::RunId,
+    transaction::{Effect, Index, Input, Timer},
+    vote::{Ack, Cause, Proof, Refusal, Vote},
+    work::Work,
+};
+use tokio::{sync::mpsc, task::JoinHandle};
+
+use super::{Inner, resource::Resource};
+use crate::stop_point;
+
+type Effects = Vec<(Arc<str>, Effect)>;
+
+/// Most time for one call that tells a branch the decision.
+const TELL_WITHIN: Duration = Duration::from_secs(10);
+
+/// A place for the partition to put effects, and the one who takes them from there. Not bounded by
+/// itself: there are no more effects than open transactions allow.
+pub(super) fn channel() -> (impl FnMut(Effects) + Send + 'static, Dispatcher) {
+    let (sender, receiver) = mpsc::unbounded_channel();
+    let put = move |effects| {
+        // Without a taker the node is gone; its log has everything that matters.
+        let _ = sender.send(effects);
+    };
+    (put, Dispatcher { receiver })
+}
+
+/// Takes effects until the partition ends.
+pub(super) struct Dispatcher {
+    receiver: mpsc::UnboundedReceiver<Effects>,
+}
+
+/// Prepares that run now, so that an abort can stop them first.
+type Prepares = Arc<Mutex<HashMap<(RunId, Index), JoinHandle<()>>>>;
+
+impl Dispatcher {
+    pub(super) fn serve(mut self, inner: &Arc<Inner>) {
+        let inner = Arc::clone(inner);
+        let prepares = Prepares::default();
+        tokio::spawn(async move {
+            while let Some(effects) = self.receiver.recv().await {
+                for (gid, effect) in effects {
+                    dispatch(&inner, &prepares, gid, effect);
+                }
+            }
+        });
+    }
+}
+
+fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effect) {
+    match effect {
+        Effect::Reply { request, answer } => {
+            stop_point::reach("before_reply");
+            inner.reply(request, answer);
+        }
+        Effect::Arm { timer, after_ms } => {
+            let after_ms = after_ms + jitter(timer, after_ms);
+            let input =
+                handfast_log::Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
+            inner.driver.arm(after_ms, input);
+        }
+        Effect::Close { run } => inner.runs.remove(run),
+        Effect::Alarm { branch, detail } => {
+            inner.metrics.heuristic();
+            tracing::error!(
+                gid = &*gid,
+                branch,
+                detail,
+                "a branch was finished against the decision"
+            );
+        }
+        Effect::Prepare { run, branch, resource, work, one_phase, within_ms } => {
+            let within = Duration::from_millis(within_ms);
+            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
+            let done = Arc::clone(prepares);
+            // Held over spawn and insert: the task cannot take itself out before it is in.
+            let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
+            let task = tokio::spawn(async move {
+                call.prepare(work, one_phase, within).await;
+                done.lock().unwrap_or_else(PoisonError::into_inner).remove(&(run, branch));
+            });
+            running.insert((run, branch), task);
+        }
+        Effect::Commit { run, branch, resource, proof, one_phase } => {
+            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
+            tokio::spawn(call.commit(proof, one_phase));
+        }
+        Effect::Abort { run, branch, resource, proof } => {
+            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
+            let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
+            let prepare = running.remove(&(run, branch));
+            tokio::spawn(call.abort(prepare, proof));
+        }
+    }
+}
+
+/// Up to a quarter of a retry's wait, different for each branch; deadlines are kept as they are.
+fn jitter(timer: Timer, after_ms: u64) -> u64 {
+    match timer {
+        Timer::Votes(_) => 0,
+        Timer::Retry(run, branch) => {
+            let mixed = (run.number.wrapping_mul(31) + u64::from(branch)).wrapping_mul(0x9e37_79b9);
+            (mixed >> 7) % (after_ms / 4 + 1)
+        }
+    }
+}
+
+/// One call to one participant about one branch.
+struct Call {
+    inner: Arc<Inner>,
+    gid: Arc<str>,
+    run: RunId,
+    branch: Index,
+    resource: String,
+}
+
+impl Call {
+    async fn prepare(self, work: Work, one_phase: bool, within: Duration) {
+        let mut vote = VoteOnce { call: &self, sent: false };
+        let Some(resource) = self.resource() else {
+            return vote
+                .send(Vote::No(refusal("unknown_resource", "it is not configured any more")));
+        };
+        if let Some(fault) = resource.down() {
+            return vote.send(Vote::No(refusal("resource_down", &fault)));
+        }
+        let _call = resource.calling();
+        stop_point::reach("before_prepare");
+        let id = self.inner.branch_id(self.run, self.branch);
+        let prepared = match one_phase {
+            false => resource.participant.prepare(id, work, within).await,
+            true => resource.participant.hold(id, work, within).await,
+        };
+        stop_point::reach("after_prepare");
+        if let Vote::No(refusal) | Vote::Lost(refusal) = &prepared.vote {
+            tracing::debug!(
+                gid = &*self.gid,
+                resource = self.resource,
+                code = refusal.code,
+                message = refusal.message,
+                "a branch did not prepare"
+            );
+            if refusal.cause == Cause::Passing {
+                resource.suspect(&self.inner);
+            }
+        }
+        self.inner.callers.keep_rows(self.run, self.branch, prepared.rows);
+        vote.send(prepared.vote);
+    }
+
+    async fn commit(self, proof: Proof, one_phase: bool) {
+        let mut ack = AckOnce { call: &self, sent: false };
+        let Some(resource) = self.open_resource(&mut ack) else { return };
+        let _call = resource.calling();
+        stop_point::reach("before_commit");
+        let id = self.inner.branch_id(self.run, self.branch);
+        let call = match one_phase {
+            false => resource.participant.commit(id, proof),
+            true => resource.participant.commit_one_phase(id, proof),
+        };
+        let answer = within(call).await;
+        stop_point::reach("after_commit");
+        ack.send(answer, &resource);
+    }
+
+    async fn abort(self, prepare: Option<JoinHandle<()>>, proof: Proof) {
+        if let Some(prepare) = prepare {
+            // Dropped first, so that nothing of ours can still send a prepare.
+            prepare.abort();
+            let _ = prepare.await;
+        }
+        let mut ack = AckOnce { call: &self, sent: false };
+        let Some(resource) = self.open_resource(&mut ack) else { return };
+        let _call = resource.calling();
+        stop_point::reach("before_abort");
+        let id = self.inner.branch_id(self.run, self.branch);
+        let answer = within(resource.participant.abort(id, proof)).await;
+        stop_point::reach("after_abort");
+        ack.send(answer, &resource);
+    }
+
+    fn resource(&self) -> Option<Arc<Resource>> {
+        self.inner.resources.get(&self.resource).cloned()
+    }
+
+    /// The resource, if it is configured and answers.
+    fn open_resource(&self, ack: &mut AckOnce<'_>) -> Option<Arc<Resource>> {
+        let Some(resource) = self.resource() else {
+            let name = &self.resource;
+            ack.give(Ack::Broken(format!("resource `{name}` is not configured any more")));
+            return None;
+        };
+        if let Some(fault) = resource.down() {
+            ack.give(Ack::Unknown(fault));
+            return None;
+        }
+        Some(resource)
+    }
+}
+
+async fn within(call: impl Future<Output = Ack>) -> Ack {
+    match tokio::time::timeout(TELL_WITHIN, call).await {
+        Ok(ack) => ack,
+        Err(_) => Ack::Unknown(format!("no answer within {} s", TELL_WITHIN.as_secs())),
+    }
+}
+
+fn refusal(code: &str, message: &str) -> Refusal {
+    Refusal { code: code.into(), message: message.into(), cause: Cause::Passing }
+}
+
+/// Sends the vote once; if the task is stopped or panics before, nobody knows.
+struct VoteOnce<'a> {
+    call: &'a Call,
+    sent: bool,
+}
+
+impl VoteOnce<'_> {
+    fn send(&mut self, vote: Vote) {
+        self.sent = true;
+        let Call { inner, gid, run, branch, .. } = self.call;
+        inner.send(gid, Input::Voted { run: *run, branch: *branch, vote });
+    }
+}
+
+impl Drop for VoteOnce<'_> {
+    fn drop(&mut self) {
+        if !self.sent {
+            self.send(Vote::Lost(refusal(
+                "call_stopped",
+                "the call was stopped before it answered",
+            )));
+        }
+    }
+}
+
+/// Sends the acknowledgement once; if the task is stopped or panics before, nobody knows.
+struct AckOnce<'a> {
+    call: &'a Call,
+    sent: bool,
+}
+
+impl AckOnce<'_> {
+    fn send(&mut self, ack: Ack, resource: &Arc<Resource>) {
+        if let Ack::Unknown(answer) | Ack::Broken(answer) = &ack {
+            let (gid, resource) = (&*self.call.gid, &self.call.resource);
+            tracing::warn!(gid, resource, answer, "a branch is not finished; it is tried again");
+        }
+        if matches!(ack, Ack::Unknown(_)) {
+            resource.suspect(&self.call.inner);
+        }
+        self.give(ack);
+    }
+
+    fn give(&mut self, ack: Ack) {
+        self.sent = true;
+        let Call { inner, gid, run, branch, .. } = self.call;
+        inner.send(gid, Input::Acked { run: *run, branch: *branch, ack });
+    }
+}
+
+impl Drop for AckOnce<'_> {
+    fn drop(&mut self) {
+        if !self.sent {
+            self.give(Ack::Unknown("the call was stopped before it answered".into()));
+        }
+    }
+}

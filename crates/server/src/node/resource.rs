@@ -1,0 +1,169 @@
+//! A resource as this node sees it: calls running, health, what was last found prepared there.
+//!
+//! The circuit breaker: any answer that smells of an unreachable server starts a probe; if the probe
+//! fails the resource is down, new branches are refused at once and decisions wait, until a probe
+//! succeeds. So one dead database delays only its own transactions, and costs no timeouts.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use handfast_client::wire;
+use handfast_core::transaction::{Input, Timer};
+use handfast_participants::{InDoubt, Participant, Unreachable};
+
+use super::Inner;
+use crate::driver::now_ms;
+
+/// Most time for one probe or scan.
+const PROBE_WITHIN: Duration = Duration::from_secs(5);
+/// Between two probes of a resource that is down.
+const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+pub(super) struct Resource {
+    pub(super) name: String,
+    pub(super) participant: Arc<dyn Participant>,
+    calls: AtomicU64,
+    probing: AtomicBool,
+    seen: Mutex<Seen>,
+}
+
+/// What was last seen.
+#[derive(Default)]
+struct Seen {
+    scanned_at_ms: Option<u64>,
+    is_down: bool,
+    last_fault: Option<String>,
+    prepared: u64,
+    foreign: u64,
+    oldest_ms: Option<u64>,
+}
+
+/// A call that runs.
+pub(super) struct Calling<'a>(&'a AtomicU64);
+
+impl Drop for Calling<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Resource {
+    pub(super) fn new(name: String, participant: Arc<dyn Participant>) -> Self {
+        Self {
+            name,
+            participant,
+            calls: AtomicU64::new(0),
+            probing: AtomicBool::new(false),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Counts a call until it is dropped.
+    pub(super) fn calling(&self) -> Calling<'_> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Calling(&self.calls)
+    }
+
+    /// Why it is down, if it is.
+    pub(super) fn down(&self) -> Option<String> {
+        let seen = self.seen();
+        let fault = seen.last_fault.as_deref().unwrap_or("it did not answer");
+        seen.is_down.then(|| format!("resource `{}` is down: {fault}", self.name))
+    }
+
+    /// Something smelled of an unreachable server: looks closer, unless somebody does already.
+    pub(super) fn suspect(self: &Arc<Self>, inner: &Arc<Inner>) {
+        if self.probing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (resource, inner) = (Arc::clone(self), Arc::clone(inner));
+        tokio::spawn(async move {
+            let mut was_down = false;
+            while resource.scan().await.is_err() {
+                was_down = true;
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
+            resource.probing.store(false, Ordering::Release);
+            if was_down {
+                tracing::info!(resource = resource.name, "the resource answers again");
+                resource.retry_waiting(&inner).await;
+            }
+        });
+    }
+
+    /// Asks what is prepared there, and notes whether it answers.
+    pub(super) async fn scan(&self) -> Result<InDoubt, Unreachable> {
+        let asked = tokio::time::timeout(PROBE_WITHIN, self.participant.in_doubt()).await;
+        let found = asked.unwrap_or_else(|_| {
+            Err(Unreachable(format!("no answer within {} s", PROBE_WITHIN.as_secs())))
+        });
+        let mut seen = self.seen();
+        match &found {
+            Ok(found) => {
+                seen.is_down = false;
+                seen.scanned_at_ms = Some(now_ms());
+                seen.prepared = found.own.len() as u64;
+                seen.foreign = found.foreign;
+                seen.oldest_ms = found.own.iter().filter_map(|(_, age_ms)| *age_ms).max();
+            }
+            Err(Unreachable(fault)) => {
+                if !seen.is_down {
+                    tracing::warn!(resource = self.name, fault, "the resource is down");
+                }
+                seen.is_down = true;
+                seen.last_fault = Some(fault.clone());
+            }
+        }
+        found
+    }
+
+    /// Lets every decision that waits for this resource go out now.
+    async fn retry_waiting(&self, inner: &Inner) {
+        let name = self.name.clone();
+        let waiting = inner.ask(move |partition| {
+            let mut waiting = Vec::new();
+            for (gid, saved, _) in partition.machines() {
+                let Some(known) = &saved.known else { continue };
+                for (index, branch) in known.branches.iter().enumerate() {
+                    if branch.resource == name && branch.is_pending() {
+                        waiting.push((Arc::clone(gid), known.run, index as u8));
+                    }
+                }
+            }
+            waiting
+        });
+        for (gid, run, branch) in waiting.await.unwrap_or_default() {
+            inner.send(&gid, Input::Fired(Timer::Retry(run, branch)));
+        }
+    }
+
+    pub(super) fn view(&self) -> wire::Resource {
+        let seen = self.seen();
+        let health = match (seen.is_down, seen.scanned_at_ms) {
+            (true, _) => wire::Health::Down,
+            (false, Some(_)) => wire::Health::Up,
+            (false, None) => wire::Health::Unknown,
+        };
+        let scanned = |number: u64| seen.scanned_at_ms.map(|_| number);
+        wire::Resource {
+            name: self.name.clone(),
+            kind: self.participant.kind().into(),
+            health,
+            last_fault: seen.last_fault.clone(),
+            prepared: scanned(seen.prepared),
+            foreign: scanned(seen.foreign),
+            oldest_in_doubt_ms: seen.oldest_ms,
+            scanned_at_ms: seen.scanned_at_ms,
+            calls: self.calls.load(Ordering::Relaxed),
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,193 @@
+//! The shard server: a transactional key-value participant in a process of its own.
+//!
+//! It drives core's [`Shard`] over a log of its own and speaks the participant protocol
+//! (`docs/participant-protocol.md`). It may be killed at any moment: what it answered is durable,
+//! and after a restart it holds what is in doubt and asks the coordinator.
+
+mod api;
+mod calls;
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use handfast_core::shard::{Effect, Input, Shard};
+use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
+use tokio::sync::oneshot;
+
+use self::calls::{Callers, Coordinator};
+use crate::{
+    driver::{self, DriverHandle},
+    listen::{ListenError, Listener},
+};
+
+/// The only stream of a shard's log.
+const STREAM: &str = "shard";
+/// Most connections at once.
+const CONNECTIONS_MAX: usize = 4_096;
+/// How long a stopping shard lets running requests finish.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How to run a shard. Tokens are never shown.
+#[derive(Clone)]
+pub struct ShardConfig {
+    /// Where the log is kept; made if missing. One process at a time.
+    pub data_dir: PathBuf,
+    /// Where to listen. Beyond loopback only with a token.
+    pub listen: SocketAddr,
+    /// The node to ask about branches in doubt after a restart: its base URL. If absent, they wait
+    /// until they are told.
+    pub coordinator: Option<String>,
+    /// The bearer token that every request must carry; if absent, none is asked for.
+    pub token: Option<String>,
+    /// The bearer token that the coordinator wants.
+    pub coordinator_token: Option<String>,
+}
+
+/// Why a shard did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// It would be open to everybody on the network.
+    #[error("a shard without a token listens on loopback only, not on {0}")]
+    Open(SocketAddr),
+    /// The coordinator's address or token cannot be used.
+    #[error("the coordinator cannot be called: {0}")]
+    Coordinator(String),
+    /// It cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// Its log cannot be opened, or failed while it ran. What was not answered is not known; the
+    /// next start finds out.
+    #[error("the log failed: {0}")]
+    Log(#[from] LogError),
+}
+
+/// Runs a shard until `shutdown`; then it stops accepting, lets running requests finish, and closes
+/// its log. What is in doubt stays in doubt.
+///
+/// # Errors
+/// It did not start, and nothing has happened; or its log failed.
+pub async fn serve(
+    config: ShardConfig,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ShardError> {
+    ShardServer::open(config).await?.serve(shutdown).await
+}
+
+/// A shard that has its log and its address, and answers as soon as it is served.
+pub struct ShardServer {
+    listener: Listener,
+    shared: Arc<Shared>,
+    broken: oneshot::Receiver<LogError>,
+    token: Option<String>,
+}
+
+/// What requests and the partition's thread share.
+struct Shared {
+    driver: OnceLock<DriverHandle<Shard>>,
+    callers: Callers,
+    coordinator: Option<Coordinator>,
+}
+
+impl ShardServer {
+    /// Opens the log, takes the address, and begins to ask about what is in doubt.
+    ///
+    /// # Errors
+    /// It did not start; nothing has happened.
+    pub async fn open(config: ShardConfig) -> Result<Self, ShardError> {
+        if config.token.is_none() && !config.listen.ip().is_loopback() {
+            return Err(ShardError::Open(config.listen));
+        }
+        let coordinator = config.coordinator.as_deref();
+        let coordinator = coordinator
+            .map(|url| Coordinator::new(url, config.coordinator_token.as_deref()))
+            .transpose()
+            .map_err(ShardError::Coordinator)?;
+        let listener = Listener::plain(config.listen, CONNECTIONS_MAX).await?;
+        let opened = Partition::open(Sqlite::open(&config.data_dir, SqliteOptions::default())?)?;
+        let shared =
+            Arc::new(Shared { driver: OnceLock::new(), callers: Callers::default(), coordinator });
+        let (log_failed, broken) = oneshot::channel();
+        let (for_effects, for_broken) = (Arc::clone(&shared), Arc::clone(&shared));
+        let runtime = tokio::runtime::Handle::current();
+        let handle = driver::spawn(
+            opened,
+            move |effects| for_effects.dispatch(effects, &runtime),
+            move |error| {
+                for_broken.callers.drop_all();
+                drop(log_failed.send(error));
+            },
+        );
+        drop(shared.driver.set(handle));
+        Ok(Self { listener, shared, broken, token: config.token })
+    }
+
+    /// The address it listens on, with its real port.
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
+    /// Answers requests until `shutdown`. See [`serve`].
+    ///
+    /// # Errors
+    /// The log failed.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ShardError> {
+        let Self { listener, shared, broken, token } = self;
+        tracing::info!(address = %listener.address(), "the shard listens");
+        let mut failed = None;
+        let until = async {
+            tokio::select! {
+                () = shutdown => tracing::info!("the shard stops"),
+                Ok(error) = broken => failed = Some(error),
+            }
+        };
+        let router = api::router(Arc::clone(&shared), token.as_deref());
+        let running = listener.serve(router, until).await;
+        if tokio::time::timeout(GRACE, running.shutdown()).await.is_err() {
+            tracing::warn!("requests were still running when the grace was over");
+        }
+        shared.driver().clone().stop().await;
+        failed.map_or(Ok(()), |error| Err(ShardError::Log(error)))
+    }
+}
+
+impl Shared {
+    /// Waits for the moment between the thread's start and its handle's arrival.
+    fn driver(&self) -> &DriverHandle<Shard> {
+        self.driver.wait()
+    }
+
+    /// Does what a turn asks for. Runs on the partition's thread.
+    fn dispatch(
+        self: &Arc<Self>,
+        effects: Vec<(Arc<str>, Effect)>,
+        runtime: &tokio::runtime::Handle,
+    ) {
+        for (_, effect) in effects {
+            match effect {
+                Effect::Reply { request, answer } => self.callers.answer(request, answer),
+                Effect::Arm { timer, after_ms } => {
+                    self.driver().arm(after_ms, addressed(Input::Fired(timer)));
+                }
+                Effect::Inquire { branch } => {
+                    let shared = Arc::clone(self);
+                    runtime.spawn(async move {
+                        // Without a coordinator nobody answers: the branch waits to be told.
+                        let Some(coordinator) = &shared.coordinator else { return };
+                        let answer = coordinator.ask(&branch).await;
+                        let answered = Input::Answered { branch, answer };
+                        shared.driver().send_internal(addressed(answered));
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn addressed(input: Input) -> Addressed<Shard> {
+    Addressed { stream: STREAM.into(), input, fresh: false }
+}
