@@ -10,11 +10,17 @@ use crate::Result;
 
 /// Where the programs are.
 pub struct Programs {
+    /// Makes a PostgreSQL data directory.
     pub initdb: PathBuf,
+    /// The PostgreSQL server.
     pub postgres: PathBuf,
+    /// Its client.
     pub psql: PathBuf,
+    /// Makes a MariaDB data directory.
     pub mariadb_install_db: PathBuf,
+    /// The MariaDB server.
     pub mariadbd: PathBuf,
+    /// Its client.
     pub mariadb: PathBuf,
 }
 

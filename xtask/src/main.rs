@@ -1,21 +1,17 @@
 //! Tasks of Handfast's developers, run as `cargo xtask <task>`.
 //!
 //! `test` runs every suite against real servers that [`servers`] starts and [`install`] brings
-//! in; [`tidy`] and [`audit`] keep the house rules. `.ci/run` calls them all.
+//! in; [`bench`] measures; [`tidy`] and [`audit`] keep the house rules. `.ci/run` calls them all.
 
 mod audit;
-mod install;
-mod process;
+mod bench;
 mod repo;
-mod servers;
 mod spdx;
 mod test;
 mod tidy;
 
 use clap::Parser;
-
-/// What a task ends with; the error is told to the person who called it.
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+use xtask::{Result, process, servers};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of Handfast's developers")]
@@ -28,6 +24,8 @@ enum Task {
         #[arg(long)]
         keep: bool,
     },
+    /// Measure against yardsticks in the same minutes; print a table, record it on demand.
+    Bench(bench::Options),
     /// Check the rules of the house that no compiler checks.
     Tidy,
     /// Check licences, banned crates and known advisories of every dependency.
@@ -38,6 +36,7 @@ fn main() -> std::process::ExitCode {
     let done = match Task::parse() {
         Task::Test(options) => test::run(&options),
         Task::Servers { keep } => servers::run(keep),
+        Task::Bench(options) => bench::run(&options),
         Task::Tidy => tidy::run(),
         Task::Audit => audit::run(),
     };

@@ -23,8 +23,8 @@ const GRACE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(50);
 
 /// Set by Ctrl-C, SIGTERM or SIGHUP. Whoever waits looks at it, and leaves the ordinary way, so
-/// that everything is stopped and removed by its `Drop`.
-#[derive(Clone)]
+/// that everything is stopped and removed by its `Drop`. By default it never comes.
+#[derive(Clone, Default)]
 pub struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
@@ -82,7 +82,8 @@ impl Running {
         Ok(self.child.try_wait()?)
     }
 
-    fn pid(&self) -> Pid {
+    /// Its number.
+    pub fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
 }

@@ -8,12 +8,12 @@ use std::{
     net::TcpListener,
     os::unix::fs::chown,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Signal, geteuid};
+use rustix::process::{Pid, Signal, geteuid};
 use tempfile::TempDir;
 
 use crate::{
@@ -61,6 +61,12 @@ pub struct Server {
     pub version: String,
     /// How to reach it.
     pub url: String,
+    /// Starts it; it may be started again over the same data.
+    command: Command,
+    /// The signal that stops it at once.
+    stop: Signal,
+    /// Asks for its version.
+    ask: Command,
     process: Running,
     directory: TempDir,
 }
@@ -217,10 +223,9 @@ impl Starter<'_> {
         let mut ask = Command::new(&self.programs.psql);
         ask.args(["-XAtq", "-c", "SHOW server_version"]).arg(&url);
         // SIGQUIT: at once, without a last checkpoint; nobody needs the data any more.
-        let process = self.spawn(&mut command, path, Signal::QUIT)?;
-        let mut server = Server { version: String::new(), url, process, directory };
-        server.version = format!("PostgreSQL {}", server.first_answer(ask)?);
-        Ok(server)
+        let (version, stop) = ("PostgreSQL".into(), Signal::QUIT);
+        let process = self.spawn(&mut command, path, stop)?;
+        Server { version, url, command, stop, ask, process, directory }.answering()
     }
 
     fn mariadb(&self) -> Result<Server> {
@@ -247,11 +252,10 @@ impl Starter<'_> {
         let mut ask = Command::new(&self.programs.mariadb);
         ask.args(["--no-defaults", "--host=127.0.0.1", &format!("--port={port}"), "--user=root"]);
         ask.args(["-Ne", "CREATE DATABASE IF NOT EXISTS test; SELECT VERSION()"]);
-        let process = self.spawn(&mut command, path, Signal::KILL)?;
+        let (version, stop) = ("MariaDB".into(), Signal::KILL);
+        let process = self.spawn(&mut command, path, stop)?;
         let url = format!("mysql://root@127.0.0.1:{port}/test");
-        let mut server = Server { version: String::new(), url, process, directory };
-        server.version = format!("MariaDB {}", server.first_answer(ask)?);
-        Ok(server)
+        Server { version, url, command, stop, ask, process, directory }.answering()
     }
 
     /// A program as the servers' user, in the server's directory.
@@ -269,11 +273,35 @@ impl Starter<'_> {
 }
 
 impl Server {
+    /// The number of its process.
+    pub fn pid(&self) -> Pid {
+        self.process.pid()
+    }
+
+    /// How its process ended, if it did.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        self.process.ended()
+    }
+
+    /// Starts a server that has ended again, over what it left on disk, and returns when it
+    /// answers. To be called on the thread that started it.
+    pub fn restart(&mut self) -> Result<()> {
+        self.process = Running::spawn(&mut self.command, self.stop)?;
+        self.first_answer().map(drop)
+    }
+
+    /// Waits for its first answer, and notes the version.
+    fn answering(mut self) -> Result<Self> {
+        let version = self.first_answer()?;
+        self.version = format!("{} {version}", self.version);
+        Ok(self)
+    }
+
     /// Asks until the server itself answers; what it says is its version.
-    fn first_answer(&mut self, mut ask: Command) -> Result<String> {
+    fn first_answer(&mut self) -> Result<String> {
         let until = Instant::now() + READY_WITHIN;
         loop {
-            let failed = match output(&mut ask) {
+            let failed = match output(&mut self.ask) {
                 Ok(answer) => {
                     return Ok(answer.split_whitespace().next().unwrap_or_default().into());
                 }

@@ -1,1 +1,51 @@
-fn main(){}
+//! The `handfast` command.
+
+mod args;
+mod cmd;
+mod exit;
+mod output;
+
+use std::{panic::AssertUnwindSafe, process::ExitCode};
+
+use clap::Parser as _;
+
+use crate::{
+    args::{Cli, Command},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+        }
+    };
+    let output = Output::new(cli.json);
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| run(cli.command, &output)));
+    match ended {
+        Ok(Ok(exit)) => exit.into(),
+        Ok(Err(failure)) => {
+            output.failure(&failure);
+            failure.exit.into()
+        }
+        // The panic's message is on stderr already.
+        Err(_) => Exit::Bug.into(),
+    }
+}
+
+fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Runtime::new()
+        .map_err(|e| Failure::new(Exit::No, format!("failed to start: {e}")))?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve(args) => cmd::serve::run(args).await,
+            Command::Shard(args) => cmd::shard::run(args).await,
+            Command::Demo(args) => cmd::demo::run(args, output).await,
+            Command::Tx(args) => cmd::tx::run(args, output).await,
+            Command::Resource(args) => cmd::resource::run(args, output).await,
+        }
+    })
+}

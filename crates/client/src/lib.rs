@@ -41,5 +41,5 @@ pub use client::Handfast;
 pub use link::Builder;
 pub use outcome::{Abort, Error, Outcome, Unknown};
 pub use params::{Value, bytes};
-pub use shard::Shard;
+pub use shard::{Shard, ShardValue};
 pub use transaction::Transaction;

@@ -4,10 +4,22 @@ use std::collections::BTreeMap;
 
 use hyper::Method;
 
+use serde::{Deserialize, Serialize};
+
 use crate::{
-    Builder, Error, Value,
+    Builder, Error,
     link::{Link, escape, json},
 };
+
+/// What a key of a shard holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShardValue {
+    /// A 64-bit integer.
+    Int(i64),
+    /// Bytes; a string written by a transaction is its UTF-8.
+    Bytes(Vec<u8>),
+}
 
 /// Handfast's own key-value participant, reached over HTTP. Cheap to clone.
 #[derive(Clone)]
@@ -33,12 +45,17 @@ impl Shard {
         self.link.probe("/readyz").await
     }
 
-    /// Writes integers and strings, outside of any transaction.
+    /// Writes keys outside of any transaction; refused while a branch holds one of them.
     ///
     /// # Errors
-    /// It is not known which of them were written; writing them again is safe.
-    pub async fn load(&self, values: &BTreeMap<String, Value>) -> Result<(), Error> {
-        let body = Some(json(values));
+    /// It is not known whether they were written, unless the error says that nothing has
+    /// happened; writing them again is safe.
+    pub async fn load(&self, keys: &BTreeMap<String, ShardValue>) -> Result<(), Error> {
+        #[derive(Serialize)]
+        struct Load<'a> {
+            keys: &'a BTreeMap<String, ShardValue>,
+        }
+        let body = Some(json(&Load { keys }));
         let call = self.link.call(Method::PUT, "/v1/keys".into(), body, self.link.timeout).await;
         self.link.done(call)
     }
@@ -47,23 +64,22 @@ impl Shard {
     ///
     /// # Errors
     /// They could not all be read.
-    pub async fn keys(&self, prefix: &str) -> Result<BTreeMap<String, Value>, Error> {
-        #[derive(serde::Deserialize)]
+    pub async fn keys(&self, prefix: &str) -> Result<BTreeMap<String, ShardValue>, Error> {
+        #[derive(Deserialize)]
         struct Page {
-            keys: Vec<Entry>,
-            #[serde(default)]
+            keys: Vec<Key>,
             next: Option<String>,
         }
-        #[derive(serde::Deserialize)]
-        struct Entry {
+        #[derive(Deserialize)]
+        struct Key {
             key: String,
-            value: Value,
+            value: ShardValue,
         }
         let mut all = BTreeMap::new();
         let mut path = format!("/v1/keys?prefix={}", escape(prefix));
         loop {
             let page: Page = self.link.read(path).await?;
-            all.extend(page.keys.into_iter().map(|entry| (entry.key, entry.value)));
+            all.extend(page.keys.into_iter().map(|key| (key.key, key.value)));
             let Some(next) = page.next else { return Ok(all) };
             path = format!("/v1/keys?prefix={}&after={}", escape(prefix), escape(&next));
         }
@@ -72,22 +88,24 @@ impl Shard {
     /// The ids of the branches that are prepared and wait for their decision.
     ///
     /// # Errors
-    /// The list could not be read.
+    /// They could not all be read.
     pub async fn in_doubt(&self) -> Result<Vec<String>, Error> {
-        #[derive(serde::Deserialize)]
-        struct Branches {
+        #[derive(Deserialize)]
+        struct Page {
             in_doubt: Vec<Branch>,
+            next: Option<String>,
         }
-        #[derive(serde::Deserialize)]
-        #[serde(untagged)]
-        enum Branch {
-            Id(String),
-            Entry { id: String },
+        #[derive(Deserialize)]
+        struct Branch {
+            branch: String,
         }
-        let branches: Branches = self.link.read("/v1/branches".into()).await?;
-        let id = |branch| match branch {
-            Branch::Id(id) | Branch::Entry { id } => id,
-        };
-        Ok(branches.in_doubt.into_iter().map(id).collect())
+        let mut all = Vec::new();
+        let mut path = "/v1/branches".to_owned();
+        loop {
+            let page: Page = self.link.read(path).await?;
+            all.extend(page.in_doubt.into_iter().map(|branch| branch.branch));
+            let Some(next) = page.next else { return Ok(all) };
+            path = format!("/v1/branches?after={}", escape(&next));
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::script::{Script, Step, answer, busy, problem, transaction};
 use handfast_client::{
-    Error, Handfast, Outcome,
+    Error, Handfast, Outcome, Shard, ShardValue,
     wire::{self, ListFilter, Resolve},
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 #[tokio::test]
 async fn connect_needs_a_node_that_answers() {
@@ -109,4 +109,26 @@ async fn findings_are_told() {
     let findings = node.client().check("checking").await.unwrap();
     assert_eq!(findings[0].level, wire::FindingLevel::Error);
     assert_eq!(node.heard()[0].line, "POST /v1/resources/checking:check HTTP/1.1");
+}
+
+#[tokio::test]
+async fn a_shard_is_read_page_by_page() {
+    let key = |key: &str, by: i64| json!({ "key": key, "value": { "int": by } });
+    let node = Script::new(vec![
+        answer(200, json!({ "loaded": 1 })),
+        answer(200, json!({ "keys": [key("a", 1)], "total": 2, "next": "a&" })),
+        answer(200, json!({ "keys": [key("b", -2)], "total": 2 })),
+        answer(200, json!({ "in_doubt": [{ "branch": "hf1_x" }], "foreign": 0 })),
+    ])
+    .await;
+    let shard = Shard::builder(&node.url).build_shard().unwrap();
+    let keys = BTreeMap::from([("a".into(), ShardValue::Int(1))]);
+    shard.load(&keys).await.unwrap();
+    let read = shard.keys("").await.unwrap();
+    assert_eq!(read["b"], ShardValue::Int(-2));
+    assert_eq!(read.len(), 2);
+    assert_eq!(shard.in_doubt().await.unwrap(), ["hf1_x"]);
+    let heard = node.heard();
+    assert_eq!(heard[0].body, json!({ "keys": { "a": { "int": 1 } } }));
+    assert_eq!(heard[2].line, "GET /v1/keys?prefix=&after=a%26 HTTP/1.1");
 }

@@ -164,7 +164,7 @@ impl<'a> Step<'a> {
         } else if self.live.waiting.len() >= WAITING_MAX {
             self.leave_queue(&branch, &waiting);
             let message = format!("{WAITING_MAX} branches wait for locks already");
-            self.refuse(branch, waiting, refusal("lock_queue_full", message, Cause::Passing));
+            self.refuse(branch, waiting, refusal("lock_timeout", message, Cause::Passing));
         } else {
             let after_ms = wait_ms.min(LOCK_WAIT_MS);
             self.arm(Timer::LockWait(branch.clone()), after_ms);
@@ -198,7 +198,7 @@ impl<'a> Step<'a> {
         }
         if self.saved.prepared.len() >= PREPARED_MAX {
             let message = format!("{PREPARED_MAX} branches are prepared already");
-            let why = refusal("too_many_prepared", message, Cause::Passing);
+            let why = refusal("prepared_slots", message, Cause::Passing);
             return self.refuse(branch, waiting, why);
         }
         self.out.force(Record::Prepared { branch, prepared });
@@ -370,12 +370,12 @@ impl Step<'_> {
 }
 
 fn aborted() -> Refusal {
-    refusal("branch_aborted", "this branch was aborted before".into(), Cause::Passing)
+    refusal("branch_reused", "this branch was aborted before".into(), Cause::Passing)
 }
 
 fn too_old() -> Refusal {
     let message = "later branches of this cluster are finished and forgotten already";
-    refusal("branch_too_old", message.into(), Cause::Passing)
+    refusal("branch_reused", message.into(), Cause::Passing)
 }
 
 fn refusal(code: &str, message: String, cause: Cause) -> Refusal {

@@ -54,6 +54,9 @@ struct Slot<M: Machine> {
     length: Length,
 }
 
+/// A machine's two halves.
+pub type State<M> = (<M as Machine>::Saved, <M as Machine>::Live);
+
 /// How much of a stream a fold reads.
 #[derive(Default)]
 struct Length {
@@ -61,6 +64,9 @@ struct Length {
     bytes: u64,
     snapshot_bytes: u64,
 }
+
+/// What a turn asks for, by stream.
+pub type Effects<M> = Vec<(Arc<str>, <M as Machine>::Effect)>;
 
 /// An input and the stream of the machine it is for.
 pub struct Addressed<M: Machine> {
@@ -75,7 +81,7 @@ pub struct Addressed<M: Machine> {
 /// What a turn asks for, sealed until its records are durable.
 #[must_use = "the effects of a turn are lost unless it is committed"]
 pub struct Staged<M: Machine> {
-    effects: Vec<(Arc<str>, M::Effect)>,
+    effects: Effects<M>,
     records: usize,
     forced: bool,
 }
@@ -150,11 +156,7 @@ where
     ///
     /// # Errors
     /// The records may or may not be in the log. No effect leaves; the partition is broken.
-    pub fn commit(
-        &mut self,
-        staged: Staged<M>,
-        now_ms: u64,
-    ) -> Result<Vec<(Arc<str>, M::Effect)>, LogError> {
+    pub fn commit(&mut self, staged: Staged<M>, now_ms: u64) -> Result<Effects<M>, LogError> {
         self.check()?;
         // Not only this turn's: its steps may have seen forced records of a turn before.
         if self.forced || self.unwritten_records > NOTES_MAX {
@@ -184,7 +186,7 @@ where
     ///
     /// # Errors
     /// Its stream could not be read; nothing was changed.
-    pub fn look(&mut self, stream: &str) -> Result<Option<(M::Saved, M::Live)>, LogError> {
+    pub fn look(&mut self, stream: &str) -> Result<Option<State<M>>, LogError> {
         self.check()?;
         match self.machines.get(stream) {
             Some(slot) => Ok(Some((slot.saved.clone(), slot.live.clone()))),

@@ -16,19 +16,21 @@ use std::{
 };
 
 use handfast_core::id::Cluster;
-use rusqlite::{Connection, Row, TransactionBehavior, params};
+use rusqlite::{Connection, Row, TransactionBehavior};
 
 use crate::{
-    log::{Batch, Change, Entry, Log, LogError, Position},
+    log::{Batch, Entry, Log, LogError, Position},
     owner::Owner,
     watermark::{Mark, Watermark},
 };
 
+mod append;
 mod fault;
 mod opening;
 mod reader;
 pub mod schema;
 
+use append::Known;
 use fault::fault;
 use opening::Opened;
 pub use reader::{Line, ListQuery, Reader};
@@ -57,6 +59,7 @@ pub struct Sqlite {
     file: PathBuf,
     cluster: Cluster,
     mark: Mark,
+    known: Known,
     // Last: the directory is given back when everything else is closed.
     _owner: Owner,
 }
@@ -80,10 +83,10 @@ impl Sqlite {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| LogError::from_io(error, "create", dir.into()))?;
         let owner = Owner::take(dir)?;
-        let Opened { connection, cluster, mark } = opening::open(dir, options)?;
+        let Opened { connection, cluster, mark, known } = opening::open(dir, options)?;
         let watermark = Watermark::start(dir, mark)?;
         let file = dir.join(FILE);
-        Ok(Self { connection, watermark, file, cluster, mark, _owner: owner })
+        Ok(Self { connection, watermark, file, cluster, mark, known, _owner: owner })
     }
 
     /// How often this log was opened: durable, and different at each opening.
@@ -110,26 +113,8 @@ impl Sqlite {
     }
 
     fn insert(&mut self, batch: &Batch, now_ms: u64) -> rusqlite::Result<Position> {
-        let mut last = self.mark.position;
         let append = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        {
-            let mut upsert = append.prepare_cached(UPSERT_STREAM)?;
-            let mut insert = append.prepare_cached(INSERT_RECORD)?;
-            for change in batch.changes() {
-                let count = change.records.len() as u64;
-                let row = (change, count, last + count, now_ms);
-                let (id, last_version) = upsert_stream(&mut upsert, row)?;
-                for (version, body) in (last_version - count + 1..).zip(&change.records) {
-                    last += 1;
-                    let (at, now) = (to_sql(last), to_sql(now_ms));
-                    insert.execute(params![at, id, to_sql(version), now, body])?;
-                }
-                if change.snapshot {
-                    let mut cut = append.prepare_cached(CUT_RECORDS)?;
-                    cut.execute(params![id, to_sql(last_version)])?;
-                }
-            }
-        }
+        let last = self.known.append(&append, batch, self.mark.position, now_ms)?;
         append.commit()?;
         Ok(last)
     }
@@ -164,7 +149,7 @@ impl Log for Sqlite {
 
     fn open_streams(&mut self) -> Result<Vec<Arc<str>>, LogError> {
         let read = || {
-            let sql = "SELECT name FROM stream WHERE open = 1 ORDER BY last_position";
+            let sql = "SELECT name FROM stream WHERE open = 1 ORDER BY id";
             let mut statement = self.connection.prepare(sql)?;
             let names = statement.query_map([], |row| row.get(0))?;
             names.collect::<rusqlite::Result<_>>()
@@ -186,41 +171,6 @@ impl Log for Sqlite {
         let closed = self.connection.close().map_err(|(_, error)| error);
         closed.map_err(fault("close", &self.file))
     }
-}
-
-const UPSERT_STREAM: &str = "
-    INSERT INTO stream
-        (name, state, label, open, first_version, last_version, last_position, changed_at_ms)
-    VALUES (?1, ?2, ?3, ?4, iif(?5, ?6, 1), ?6, ?7, ?8)
-    ON CONFLICT (name) DO UPDATE SET
-        state = excluded.state, label = excluded.label, open = excluded.open,
-        first_version = iif(?5, last_version + ?6, first_version),
-        last_version = last_version + ?6,
-        last_position = excluded.last_position, changed_at_ms = excluded.changed_at_ms
-    RETURNING id, last_version";
-
-const INSERT_RECORD: &str = "
-    INSERT INTO record (position, stream, version, at_ms, format, body)
-    VALUES (?1, ?2, ?3, ?4, 1, ?5)";
-
-const CUT_RECORDS: &str = "DELETE FROM record WHERE stream = ?1 AND version < ?2";
-
-/// Returns the stream's id and the version of its last record.
-fn upsert_stream(
-    statement: &mut rusqlite::Statement<'_>,
-    (change, count, last_position, now_ms): (&Change, u64, Position, u64),
-) -> rusqlite::Result<(i64, u64)> {
-    let row = params![
-        &*change.stream,
-        change.summary.state,
-        change.summary.label,
-        change.open,
-        change.snapshot,
-        to_sql(count),
-        to_sql(last_position),
-        to_sql(now_ms),
-    ];
-    statement.query_row(row, |row| Ok((row.get(0)?, from_sql(row.get(1)?))))
 }
 
 /// Walks the records from the oldest: the last record of a stream tells when it last changed.
@@ -251,38 +201,37 @@ fn oldest_closed(
 
 /// Reads a stream from its last snapshot on, and makes sure that none of it is missing.
 fn entries(connection: &Connection, file: &Path, stream: &str) -> Result<Vec<Entry>, LogError> {
-    let damaged = |what: String| LogError::Damaged { file: file.into(), what };
     let read = || {
         // One statement, so that stream and records are of the same moment.
         let mut statement = connection.prepare_cached(
-            "SELECT first_version, last_version, position, version, at_ms, body
-             FROM stream LEFT JOIN record ON record.stream = stream.id AND version >= first_version
-             WHERE name = ?1 ORDER BY version",
+            "SELECT first_position, last_position, position, version, at_ms, body
+             FROM stream LEFT JOIN record
+                 ON record.stream = stream.id AND position >= first_position
+             WHERE name = ?1 ORDER BY position",
         )?;
         let rows = statement.query_map([stream], stored)?;
-        rows.collect::<rusqlite::Result<Vec<Stored>>>()
+        rows.collect::<rusqlite::Result<Vec<_>>>()
     };
     let rows = read().map_err(fault("read", file))?;
-    let Some(&Stored { first_version, last_version, .. }) = rows.first() else {
+    let Some(&((first, last), _)) = rows.first() else {
         return Ok(Vec::new());
     };
-    let there: Vec<Entry> = rows.into_iter().filter_map(|row| row.entry).collect();
-    if !there.iter().map(|entry| entry.version).eq(first_version..=last_version) {
-        return Err(damaged(format!(
-            "of stream `{stream}` not all records from {first_version} to {last_version} are there"
-        )));
+    let there: Vec<Entry> = rows.into_iter().filter_map(|(_, entry)| entry).collect();
+    let in_order = there.windows(2).all(|pair| pair[0].version + 1 == pair[1].version);
+    let ends = (there.first().map(|e| e.position), there.last().map(|e| e.position));
+    if in_order && ends == (Some(first), Some(last)) {
+        return Ok(there);
     }
-    Ok(there)
+    Err(LogError::Damaged {
+        file: file.into(),
+        what: format!("of stream `{stream}` not all records from {first} to {last} are there"),
+    })
 }
 
-struct Stored {
-    first_version: u64,
-    last_version: u64,
-    /// Absent if the stream has no record, which only damage can do.
-    entry: Option<Entry>,
-}
-
-fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+/// The positions of a stream's first and last record to read, and one of the records; it is absent
+/// if there is none at all, which only damage can do.
+fn stored(row: &Row<'_>) -> rusqlite::Result<((Position, Position), Option<Entry>)> {
+    let ends = (from_sql(row.get(0)?), from_sql(row.get(1)?));
     let entry = match row.get(2)? {
         None => None,
         Some(position) => Some(Entry {
@@ -292,8 +241,7 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
             body: row.get(5)?,
         }),
     };
-    let (first_version, last_version) = (from_sql(row.get(0)?), from_sql(row.get(1)?));
-    Ok(Stored { first_version, last_version, entry })
+    Ok((ends, entry))
 }
 
 /// SQLite's integers have a sign. What is beyond them (a clock gone mad) becomes the largest.

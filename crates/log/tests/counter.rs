@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use handfast_core::machine::{Machine, Output, Summary};
-use handfast_log::{Addressed, Batch, Change, Entry, Log, LogError, Memory, Partition, Position};
+use handfast_log::{
+    Addressed, Batch, Change, Entry, Log, LogError, Memory, Partition, Position, partition::Effects,
+};
 use serde::{Deserialize, Serialize};
 
 /// Adds numbers. Open while its sum is odd; idle while nobody waits.
@@ -103,13 +105,13 @@ pub fn to(stream: &str, input: Input) -> Addressed<Counter> {
 pub fn turn<L: Log>(
     partition: &mut Partition<Counter, L>,
     inputs: impl IntoIterator<Item = Addressed<Counter>>,
-) -> Result<Vec<(Arc<str>, Effect)>, LogError> {
+) -> Result<Effects<Counter>, LogError> {
     let staged = partition.stage(inputs)?;
     partition.commit(staged, 1_000)
 }
 
 /// Opens a partition and commits what recovery asks for.
-pub fn open<L: Log>(log: L) -> (Partition<Counter, L>, Vec<(Arc<str>, Effect)>) {
+pub fn open<L: Log>(log: L) -> (Partition<Counter, L>, Effects<Counter>) {
     let (mut partition, staged) = Partition::open(log).unwrap();
     let effects = partition.commit(staged, 1_000).unwrap();
     (partition, effects)

@@ -38,7 +38,8 @@ fn a_log_that_lost_its_end_is_refused_and_left_alone() {
     let _log = busy_log(&scratch);
     let wal = |change: fn(&mut Vec<u8>)| move |s: &Scratch| edit(&s.path("log.db-wal"), change);
     let remove = |file: &'static str| move |s: &Scratch| fs::remove_file(s.path(file)).unwrap();
-    let damages: [(&str, Box<dyn Fn(&Scratch)>); 9] = [
+    type Damage = Box<dyn Fn(&Scratch)>;
+    let damages: [(&str, Damage); 9] = [
         (
             "a bit flipped in the middle",
             Box::new(wal(|b| {

@@ -4,9 +4,9 @@
 //! what became of a branch, [`pool`] the bounded connections, [`crate::branches`] what this process
 //! works on right now. Nothing here decides: it does as told and says what it knows.
 
-mod session;
-mod finish;
 mod check;
+mod finish;
+mod session;
 
 mod connect;
 mod errors;
@@ -31,7 +31,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::{
     errors::Fault,
     pool::{Lease, Pool},
-    session::{Limits, Worked},
+    session::Worked,
 };
 use crate::{
     Finding, InDoubt, Participant, Pending, Prepared, Settings, Unreachable,
@@ -53,7 +53,6 @@ pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
         branches: Branches::default(),
         cluster: settings.cluster,
         connections_max: settings.connections_max,
-        statement_timeout: settings.statement_timeout,
         finish_timeout: settings.connect_timeout + settings.statement_timeout,
     }))
 }
@@ -63,7 +62,6 @@ struct Postgres {
     branches: Branches<Lease>,
     cluster: Cluster,
     connections_max: usize,
-    statement_timeout: Duration,
     /// Most time of one command of the second phase, with the connection it may need.
     finish_timeout: Duration,
 }
@@ -104,7 +102,7 @@ impl Participant for Postgres {
             let listed = timeout(self.finish_timeout, async {
                 let lease = self.pool.finish().await?;
                 let list = lease.session.in_doubt(&self.cluster).await?;
-                self.pool.give_back(lease);
+                self.pool.give_back(lease, None);
                 Ok::<_, Fault>(list)
             });
             match listed.await {
@@ -167,13 +165,12 @@ impl Postgres {
         settle: bool,
     ) -> Result<(Lease, Worked), Refusal> {
         let deadline = Instant::now() + within;
-        let limits = self.limits(sql, within);
         let late = |what| refusal(refusal::TIMEOUT, Passing, format!("{what} within {within:?}"));
         loop {
             let leased = timeout_at(deadline, self.pool.work()).await;
             let leased = leased.map_err(|_| late("no connection was free"))?;
             let mut lease = leased.map_err(Fault::refusal)?;
-            let worked = lease.session.work(branch, sql, &limits, settle);
+            let worked = lease.session.work(branch, sql, settle);
             let Ok(worked) = timeout_at(deadline, worked).await else {
                 self.evict_later(branch);
                 return Err(late("the statements did not end"));
@@ -186,27 +183,19 @@ impl Postgres {
                     if matches!(fault.state(), "0A000" | "26000") {
                         lease.session.forget_statements();
                     }
-                    self.pool.give_back_used(lease, true);
+                    let cleaning = lease.session.clean(true);
+                    self.pool.give_back(lease, Some(cleaning));
                     return Err(fault.refusal());
                 }
             }
         }
     }
 
-    fn limits(&self, sql: &Sql, within: Duration) -> Limits {
-        let default_ms = millis(self.statement_timeout);
-        let statement_ms = sql.statement_timeout_ms.unwrap_or(default_ms).min(millis(within));
-        Limits {
-            statement_ms: (statement_ms != default_ms).then_some(statement_ms.max(1)),
-            lock_ms: sql.lock_timeout_ms.map(|ms| ms.max(1)),
-        }
-    }
-
     /// Ends a branch that wrote nothing: there is nothing to prepare.
     async fn read_only(&self, lease: Lease, rows: Vec<Rows>, deadline: Instant) -> Prepared {
         match timeout_at(deadline, lease.session.commit()).await {
-            Ok(Ok(())) => {
-                self.pool.give_back_used(lease, false);
+            Ok(Ok(cleaning)) => {
+                self.pool.give_back(lease, Some(cleaning));
                 Prepared { vote: Vote::ReadOnly, rows }
             }
             // A serializable reader may be refused at the end: what it saw never was.
@@ -230,8 +219,8 @@ impl Postgres {
             prepared = timeout_at(deadline, lease.session.prepare(branch)) => prepared,
         };
         match prepared {
-            Ok(Ok(())) => {
-                self.pool.give_back_used(lease, false);
+            Ok(Ok(cleaning)) => {
+                self.pool.give_back(lease, Some(cleaning));
                 Prepared { vote: Vote::Yes(proof), rows }
             }
             // Not ours: somebody prepared this very branch already.
@@ -240,7 +229,8 @@ impl Postgres {
             }
             Ok(Err(Fault::Broken(why))) => lost(refusal(refusal::UNREACHABLE, Passing, why)),
             Ok(Err(fault)) => {
-                self.pool.give_back_used(lease, false);
+                let cleaning = lease.session.clean(true);
+                self.pool.give_back(lease, Some(cleaning));
                 no(fault.prepare_refusal())
             }
             Err(_) => lost(refusal(refusal::TIMEOUT, Passing, "no answer to the prepare in time")),
@@ -256,8 +246,8 @@ impl Postgres {
             None => None,
             Some((lease, guard)) => {
                 let committed = timeout(self.finish_timeout, lease.session.commit()).await;
-                if matches!(committed, Ok(Ok(()))) {
-                    self.pool.give_back_used(lease, false);
+                if let Ok(Ok(cleaning)) = committed {
+                    self.pool.give_back(lease, Some(cleaning));
                     return Ack::Finished;
                 }
                 Some(guard)
@@ -284,13 +274,14 @@ impl Postgres {
             Some(Active::Committing) => return Ack::Unknown("its commit is under way".into()),
             Some(Active::Held(lease)) => {
                 let undone = timeout(self.finish_timeout, lease.session.roll_back()).await;
-                if matches!(undone, Ok(Ok(()))) {
-                    self.pool.give_back_used(lease, false);
+                if let Ok(Ok(cleaning)) = undone {
+                    self.pool.give_back(lease, Some(cleaning));
                     return Ack::Finished;
                 }
             }
         }
-        self.finishing(async |lease: &Lease| lease.session.abort_prepared(branch, proof).await).await
+        self.finishing(async |lease: &Lease| lease.session.abort_prepared(branch, proof).await)
+            .await
     }
 
     /// Runs a command of the second phase on a session of the pool, for a bounded time.
@@ -305,7 +296,7 @@ impl Postgres {
             };
             let ack = command(&lease).await;
             if !matches!(ack, Ack::Unknown(_)) {
-                self.pool.give_back(lease);
+                self.pool.give_back(lease, None);
             }
             ack
         };
@@ -319,7 +310,7 @@ impl Postgres {
             if let Ok(lease) = pool.finish().await
                 && lease.session.evict(&branch).await.is_ok()
             {
-                pool.give_back(lease);
+                pool.give_back(lease, None);
             }
         }));
     }
@@ -348,8 +339,4 @@ fn no(refusal: Refusal) -> Prepared {
 
 fn lost(refusal: Refusal) -> Prepared {
     Prepared { vote: Vote::Lost(refusal), rows: Vec::new() }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,5 +2,6 @@
 //! and `HANDFAST_TEST_MYSQL` (one) say where they are; `cargo xtask test` starts them.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod http;
 mod mysql;
 mod postgres;

@@ -1,8 +1,8 @@
 //! The HTTP API: routes, and what every request goes through before it reaches its handler.
 //!
-//! A request is named and logged ([`observe`]), let in or not ([`admit`]), read and checked
+//! A request is named and logged (`observe`), let in or not (`admit`), read and checked
 //! ([`checks`]), and only then given to the node. What it gets back is the transaction as it is
-//! known, or a [`problem`] with a code from [`codes`].
+//! known, or a [`Problem`] with a code from [`codes`].
 
 pub mod checks;
 pub mod codes;
@@ -80,7 +80,8 @@ async fn observe(request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(LOGGED_CHARS_MAX).collect();
     let gid = tracing::field::Empty;
-    let span = tracing::info_span!("request", %id, %method, path, gid);
+    // Of the highest level, so that every line that is written at all has it.
+    let span = tracing::error_span!("request", %id, %method, path, gid);
     let answered = async move {
         let began = Instant::now();
         let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
@@ -89,7 +90,8 @@ async fn observe(request: Request, next: Next) -> Response {
             let detail = "the request was cut off by a panic: what became of it is unknown";
             Problem::new(&codes::BUG_HERE, detail).into_response()
         });
-        let (status, ms) = (response.status().as_u16(), began.elapsed().as_millis());
+        let status = response.status().as_u16();
+        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         match response.status().is_success() {
             true => tracing::debug!(status, ms, "answered"),
             false => tracing::info!(status, ms, "answered"),

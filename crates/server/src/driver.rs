@@ -239,7 +239,9 @@ impl<M: Driven> Driver<M> {
                     }
                 }
                 Next::Flush => {
+                    stop_point::reach("before_flush");
                     self.partition.flush(now_ms())?;
+                    stop_point::reach("after_flush");
                     self.notes_since = None;
                 }
                 Next::Stop => return self.partition.close(now_ms()),

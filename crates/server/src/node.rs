@@ -30,7 +30,10 @@ use handfast_core::{
 use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
 use tokio::sync::oneshot;
 
-use crate::driver::{self, DriverHandle, NotTaken};
+use crate::{
+    driver::{self, DriverHandle, NotTaken},
+    stop_point,
+};
 use callers::Callers;
 use metrics::Metrics;
 use resource::Resource;
@@ -224,6 +227,7 @@ impl Node {
             hold: begin.hold,
         });
         inner.metrics.begun();
+        stop_point::reach("request_taken");
         let sent = Addressed { stream: Arc::clone(&gid), input, fresh };
         inner.driver.try_send(sent).map_err(|refusal| {
             inner.runs.remove(run);

@@ -23,6 +23,7 @@ use self::calls::{Callers, Coordinator};
 use crate::{
     driver::{self, DriverHandle},
     listen::{ListenError, Listener},
+    stop_point,
 };
 
 /// The only stream of a shard's log.
@@ -169,7 +170,10 @@ impl Shared {
     ) {
         for (_, effect) in effects {
             match effect {
-                Effect::Reply { request, answer } => self.callers.answer(request, answer),
+                Effect::Reply { request, answer } => {
+                    stop_point::reach("before_reply");
+                    self.callers.answer(request, answer);
+                }
                 Effect::Arm { timer, after_ms } => {
                     self.driver().arm(after_ms, addressed(Input::Fired(timer)));
                 }

@@ -141,7 +141,7 @@ fn check_value(key: &str, value: &Value) -> Result<(), Refusal> {
     match value {
         Value::Bytes(bytes) if bytes.len() > VALUE_BYTES_MAX => {
             let message = format!("key `{key}`: a value holds at most {VALUE_BYTES_MAX} bytes");
-            Err(refusal("value_too_long", message, Cause::Request))
+            Err(refusal("bad_key", message, Cause::Request))
         }
         _ => Ok(()),
     }

@@ -10,14 +10,14 @@ use crate::{
 };
 
 /// What the log knows of a transaction; `None` until something is recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Saved {
     /// Everything, once there is anything.
     pub known: Option<Known>,
 }
 
 /// What the log knows once it knows anything.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Known {
     /// The run it is about.
     pub run: RunId,
@@ -32,7 +32,7 @@ pub struct Known {
 }
 
 /// A branch as the log knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct KnownBranch {
     /// Its name.
     pub name: String,
@@ -47,7 +47,7 @@ pub struct KnownBranch {
 }
 
 /// What the log knows of a branch's end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Fate {
     /// Nothing (which includes success: that is recorded for all branches at once).
     Open,
@@ -185,7 +185,7 @@ impl Known {
 }
 
 /// What a crash forgets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Live {
     /// The run that waits for votes, until it is decided.
     pub voting: Option<Voting>,
@@ -196,7 +196,7 @@ pub struct Live {
 }
 
 /// A run that waits for votes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Voting {
     /// Its id.
     pub run: RunId,
@@ -238,7 +238,7 @@ impl Voting {
 }
 
 /// How telling one branch the decision goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Telling {
     /// It was told, and has not answered yet.
     pub is_asked: bool,

@@ -128,7 +128,7 @@ pub enum Timer {
 }
 
 /// What a transaction promises. In the log as JSON with the kind as tag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// The only writing branch was asked to commit in one phase: what becomes of it is the
@@ -170,7 +170,7 @@ pub enum Record {
 }
 
 /// What a decision is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// The run that was decided.
     pub run: RunId,
@@ -181,7 +181,7 @@ pub struct Case {
 }
 
 /// A branch in a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CaseBranch {
     /// Its name.
     pub name: String,

@@ -3,7 +3,7 @@
 use handfast_core::{
     id::{BranchId, RequestId},
     machine::Machine,
-    shard::{Answer, Effect, FINISHED_MAX, Input, Live, Record, Saved, Shard},
+    shard::{Answer, Effect, End, FINISHED_MAX, Input, Live, Record, Saved, Shard},
     vote::{Ack, Vote},
     work::{KeyOp, Value},
 };
@@ -15,7 +15,7 @@ fn a_forgotten_branch_is_never_prepared_again() {
     let mut saved = shard_that_has_forgotten();
     let late = prepare(&mut saved, branch(1));
     assert!(
-        matches!(late, Answer::Voted { vote: Vote::No(why), .. } if why.code == "branch_too_old")
+        matches!(late, Answer::Voted { vote: Vote::No(why), .. } if why.code == "branch_reused")
     );
     assert_eq!(saved.keys["alice"], Value::Int(1), "the transfer was done twice");
     let newer = prepare(&mut saved, branch(FINISHED_MAX as u64 + 9));
@@ -47,6 +47,16 @@ fn a_snapshot_rebuilds_everything() {
     let json = serde_json::to_string(&snapshot).unwrap();
     let snapshot: Record = serde_json::from_str(&json).unwrap();
     assert_eq!(replay(&[snapshot]), saved);
+}
+
+#[test]
+fn a_doubled_abort_is_remembered_once() {
+    let mut saved = Saved::default();
+    for _ in 0..2 {
+        ask(&mut saved, Input::Abort { request: RequestId(1), branch: branch(1) });
+    }
+    let Some(Record::Snapshot(snapshot)) = Shard::snapshot(&saved) else { panic!("no snapshot") };
+    assert_eq!(snapshot.finished, [(branch(1), End::Aborted)]);
 }
 
 /// It committed branch 1, and then aborted so many that branch 1 was pruned.

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, config::DbConfig, types::FromSql};
 
 use super::{
     ACCEPTED_LOSS, ACCEPTED_LOSS_EPOCHS, BUSY_WAIT, CACHE_KIB, CHECKPOINT_PAGES, FILE,
-    SqliteOptions, fault::fault, from_sql, schema, to_sql,
+    SqliteOptions, append::Known, fault::fault, from_sql, schema, to_sql,
 };
 use crate::{
     log::LogError,
@@ -18,6 +18,7 @@ pub(super) struct Opened {
     pub connection: Connection,
     pub cluster: Cluster,
     pub mark: Mark,
+    pub known: Known,
 }
 
 /// Opens the database in `dir`, which is ours, and counts the start.
@@ -49,8 +50,9 @@ pub(super) fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, LogErro
         file: file.clone(),
         what: format!("`{cluster}` cannot be a cluster's name: {bad}"),
     })?;
+    let known = Known::read(&connection).map_err(fault("read", &file))?;
     keep_wal(&connection, false).map_err(fault("open", &file))?;
-    Ok(Opened { connection, cluster, mark })
+    Ok(Opened { connection, cluster, mark, known })
 }
 
 fn connect(file: &Path) -> rusqlite::Result<Connection> {

@@ -23,13 +23,14 @@ pub const MIGRATIONS: &[&str] = &["
         state TEXT NOT NULL,
         label TEXT NOT NULL,
         open INTEGER NOT NULL,
-        -- The version of the last snapshot, or of the first record.
-        first_version INTEGER NOT NULL,
-        last_version INTEGER NOT NULL,
+        -- Of the last snapshot, or of the first record.
+        first_position INTEGER NOT NULL,
         last_position INTEGER NOT NULL,
+        last_version INTEGER NOT NULL,
         changed_at_ms INTEGER NOT NULL
     );
-    CREATE INDEX stream_open ON stream (last_position) WHERE open = 1;
+    -- By id alone: a change of a stream that stays open does not touch it.
+    CREATE INDEX stream_open ON stream (open) WHERE open = 1;
 
     -- The records, in the one order of the log.
     CREATE TABLE record (
@@ -41,7 +42,8 @@ pub const MIGRATIONS: &[&str] = &["
         format INTEGER NOT NULL,
         body TEXT NOT NULL
     );
-    CREATE INDEX record_stream ON record (stream, version);
+    -- And by position, which every index holds.
+    CREATE INDEX record_stream ON record (stream);
 "];
 
 /// Brings the database at `file` forward through `migrations`, all of them or none; returns

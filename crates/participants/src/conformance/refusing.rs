@@ -21,7 +21,8 @@ pub async fn an_unmet_row_count_is_refused(bed: &dyn Bed) {
     let all = [bed.add(1, 1), missing.clone(), bed.add(2, 1)];
     refused(&*db, bed, work(all), "rows_mismatch", Business).await;
     assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START), Some(START)));
-    let met = [Statement { rows: Some(1), ..bed.add(1, 1) }, Statement { rows: Some(0), ..missing }];
+    let met =
+        [Statement { rows: Some(1), ..bed.add(1, 1) }, Statement { rows: Some(0), ..missing }];
     let id = branch(bed);
     let proof = yes(db.prepare(id.clone(), work(met), AMPLE).await);
     assert_eq!(db.abort(id, proof).await, Ack::Finished);

@@ -145,8 +145,7 @@ pub async fn a_held_branch_dies_with_its_session(bed: &dyn Bed) {
     let proof = yes(db.hold(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
     bed.kill().await;
     for db in [db, bed.participant(4)] {
-        let ack =
-            until_known(async || db.commit_one_phase(id.clone(), proof.clone()).await).await;
+        let ack = until_known(async || db.commit_one_phase(id.clone(), proof.clone()).await).await;
         assert!(matches!(ack, Ack::Heuristic(_)), "{ack:?}");
     }
     assert_eq!(bed.value(1).await, Some(START));

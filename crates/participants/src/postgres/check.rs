@@ -3,10 +3,7 @@
 use handfast_core::id::Cluster;
 use tokio_postgres::Client;
 
-use super::{
-    connect::Connector,
-    errors::Fault,
-};
+use super::{connect::Connector, errors::Fault};
 use crate::{
     Finding,
     Level::{self, Error, Ok as Fine, Warning},

@@ -1,6 +1,6 @@
 //! Making connections, and what every connection of ours is like.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{task::AbortHandle, time::timeout};
 use tokio_postgres::{Client, Config, NoTls, config::SslMode};
@@ -22,7 +22,7 @@ pub(super) struct Connector {
 /// A connection. Dropping it closes the socket at once: whatever was asked last may still happen
 /// on the server, but nothing more can be asked through it.
 pub(super) struct Connection {
-    pub(super) client: Client,
+    pub(super) client: Arc<Client>,
     driver: AbortHandle,
 }
 
@@ -78,11 +78,11 @@ impl Connector {
         match &self.tls {
             None => {
                 let (client, driver) = self.config.connect(NoTls).await?;
-                Ok(Connection { client, driver: drive(driver) })
+                Ok(Connection { client: Arc::new(client), driver: drive(driver) })
             }
             Some(tls) => {
                 let (client, driver) = self.config.connect(tls.clone()).await?;
-                Ok(Connection { client, driver: drive(driver) })
+                Ok(Connection { client: Arc::new(client), driver: drive(driver) })
             }
         }
     }

@@ -148,7 +148,10 @@ impl Session {
     }
 
     /// The prepared transactions of this database.
-    pub(super) async fn in_doubt(&self, ours: &handfast_core::id::Cluster) -> Result<InDoubt, Fault> {
+    pub(super) async fn in_doubt(
+        &self,
+        ours: &handfast_core::id::Cluster,
+    ) -> Result<InDoubt, Fault> {
         const LIST: &str = "SELECT gid, \
              (extract(epoch FROM clock_timestamp() - prepared) * 1000)::bigint \
              FROM pg_prepared_xacts WHERE database = current_database() ORDER BY prepared";

@@ -4,37 +4,36 @@
 //! database to prepare must never keep the commands out that would set it free.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::timeout,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     connect::Connector,
     errors::Fault,
-    session::Session,
+    session::{Cleaning, Session},
 };
 use crate::Settings;
 
 /// Fewest places: one for work, one for finishing.
 pub(super) const CONNECTIONS_MIN: usize = 2;
 
-/// Most time to make a used connection clean again; one that takes longer is closed.
-const CLEAN_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The connections to one database.
 pub(super) struct Pool {
     connector: Connector,
     /// What [`Session::clean`] sends.
-    defaults: String,
-    idle: Mutex<Vec<Session>>,
+    clean: Arc<str>,
+    /// The longest unused first: it is clean by now, and thus all are kept in use.
+    idle: Mutex<VecDeque<Idle>>,
     work: Arc<Semaphore>,
     finish: Arc<Semaphore>,
 }
+
+/// A session that nobody uses, maybe still being cleaned.
+type Idle = (Session, Option<Cleaning>);
 
 /// A session and its place. Dropping it closes the connection.
 pub(super) struct Lease {
@@ -57,7 +56,7 @@ impl Pool {
         let finish = (all / 4).max(1);
         Ok(Arc::new(Self {
             connector: Connector::new(settings)?,
-            defaults: defaults(settings),
+            clean: clean(settings).into(),
             idle: Mutex::default(),
             work: Arc::new(Semaphore::new(all - finish)),
             finish: Arc::new(Semaphore::new(finish)),
@@ -84,39 +83,32 @@ impl Pool {
         self.lease(place).await
     }
 
-    /// Takes back a session on which nothing ran but our own commands outside any block.
-    pub(super) fn give_back(&self, lease: Lease) {
-        self.lock().push(lease.session);
-    }
-
-    /// Takes back a session that ran a caller's statements: it is made clean first, while nobody
-    /// waits for it. `failed` says that a failed block may still be open on it.
-    pub(super) fn give_back_used(self: &Arc<Self>, lease: Lease, failed: bool) {
-        let pool = self.clone();
-        tokio::spawn(async move {
-            let cleaned = timeout(CLEAN_TIMEOUT, lease.session.clean(&pool.defaults, failed)).await;
-            if matches!(cleaned, Ok(Ok(()))) {
-                pool.give_back(lease);
-            }
-        });
+    /// Takes back a session. One that ran a caller's statements comes with its cleaning under way,
+    /// which the next user waits for; by then it is usually done.
+    pub(super) fn give_back(&self, lease: Lease, cleaning: Option<Cleaning>) {
+        self.lock().push_back((lease.session, cleaning));
     }
 
     async fn lease(&self, place: OwnedSemaphorePermit) -> Result<Lease, Fault> {
-        while let Some(session) = self.pop() {
-            if !session.is_closed() {
+        while let Some((session, cleaning)) = self.pop() {
+            let clean = match cleaning {
+                Some(cleaning) => cleaning.await.is_ok(),
+                None => true,
+            };
+            if clean && !session.is_closed() {
                 return Ok(Lease { session, reused: true, _place: place });
             }
         }
         let connection = self.connector.connect().await?;
-        let session = Session::open(connection, &self.defaults).await?;
+        let session = Session::open(connection, self.clean.clone()).await?;
         Ok(Lease { session, reused: false, _place: place })
     }
 
-    fn pop(&self) -> Option<Session> {
-        self.lock().pop()
+    fn pop(&self) -> Option<Idle> {
+        self.lock().pop_front()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Session>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Idle>> {
         // A push or pop leaves the list whole, whatever else panicked.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -126,15 +118,22 @@ async fn acquire(places: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     places.clone().acquire_owned().await.expect("the pool never closes its semaphores")
 }
 
-/// What holds on every session outside of blocks, and is put back after each use.
+/// Removes all that a caller's statements can leave on a connection, and sets what holds on every
+/// one of ours outside of blocks.
 ///
 /// `default_transaction_read_only` is a fence: statements of a branch are sent together with its
 /// BEGIN, and if that one fails, those behind it would otherwise commit one by one.
-fn defaults(settings: &Settings) -> String {
+fn clean(settings: &Settings) -> String {
     format!(
-        "SET default_transaction_read_only = on; SET statement_timeout = {}; \
-         SET lock_timeout = {}",
-        settings.statement_timeout.as_millis().max(1),
-        settings.lock_timeout.as_millis().max(1),
+        "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
+         SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; \
+         SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = {}",
+        millis(settings.statement_timeout),
+        millis(settings.lock_timeout),
     )
+}
+
+/// For a timeout setting: 0 would mean without end, and the server takes no more than 31 bits.
+fn millis(time: Duration) -> u128 {
+    time.as_millis().clamp(1, i32::MAX as u128)
 }

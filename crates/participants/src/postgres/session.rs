@@ -6,19 +6,22 @@
 
 use std::{
     pin::pin,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use futures_util::{
-    TryStreamExt,
-    future::{join, join_all, join4},
+    FutureExt, TryStreamExt,
+    future::{BoxFuture, join, join_all, join4, ready},
 };
 use handfast_core::{
     id::BranchId,
     vote::Cause::{Business, Request},
     work::{Rows, Sql, Statement as Asked},
 };
-use tokio_postgres::{SimpleQueryMessage, Statement};
+use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 
 use super::{
     connect::Connection,
@@ -37,10 +40,6 @@ const _: () = assert!(TOGETHER_MAX <= 30);
 /// Most bytes of rows that one branch hands back.
 const RESULT_BYTES_MAX: usize = 1024 * 1024;
 
-/// Ends the use of a session; nothing of it may be left for the next.
-const CLEAN: &str = "CLOSE ALL; UNLISTEN *; RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; \
-                     SELECT pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; ";
-
 /// What the server tells about itself: cluster and timeline. A transaction id means something
 /// only together with these.
 const SERVER: &str = "SELECT system_identifier::text FROM pg_control_system()";
@@ -54,12 +53,17 @@ const PROBE: &str = "SELECT pg_current_xact_id_if_assigned()::text, \
 /// A connection that is ours.
 pub(super) struct Session {
     connection: Connection,
+    /// Makes it as good as new.
+    clean: Arc<str>,
     statements: Statements,
     probe: Statement,
     server: String,
     /// Whether the block of the current work was ever heard of.
     answered: bool,
 }
+
+/// The making clean of a session, already sent.
+pub(super) type Cleaning = BoxFuture<'static, Result<(), Error>>;
 
 /// A branch whose work is done, in a block that is still open.
 pub(super) struct Worked {
@@ -69,18 +73,11 @@ pub(super) struct Worked {
     pub(super) xid: Option<String>,
 }
 
-/// The most that one statement and one wait for a lock may take, in ms, where that differs from
-/// what holds on every session.
-pub(super) struct Limits {
-    pub(super) statement_ms: Option<u64>,
-    pub(super) lock_ms: Option<u64>,
-}
-
 impl Session {
     /// Gets to know the server, and sets what holds outside of blocks.
-    pub(super) async fn open(connection: Connection, defaults: &str) -> Result<Self, Fault> {
+    pub(super) async fn open(connection: Connection, clean: Arc<str>) -> Result<Self, Fault> {
         let client = &connection.client;
-        client.batch_execute(defaults).await?;
+        client.batch_execute(&clean).await?;
         let system = match client.query_one_scalar(SERVER, &[]).await.map_err(Fault::from) {
             Ok(system) => system,
             // The right to ask was taken from this role.
@@ -93,7 +90,8 @@ impl Session {
         };
         let probe = client.prepare(PROBE).await?;
         let server = format!("{system}.{timeline}");
-        Ok(Self { connection, statements: Statements::default(), probe, server, answered: false })
+        let statements = Statements::default();
+        Ok(Self { connection, clean, statements, probe, server, answered: false })
     }
 
     /// Whether the server closed it.
@@ -116,10 +114,18 @@ impl Session {
         &self.connection.client
     }
 
-    /// Removes whatever a caller's statements left behind: settings, roles, session locks.
-    pub(super) async fn clean(&self, defaults: &str, failed: bool) -> Result<(), Fault> {
-        let rollback = if failed { "ROLLBACK; " } else { "" };
-        Ok(self.client().batch_execute(&format!("{rollback}{CLEAN}{defaults}")).await?)
+    /// Sends what removes everything that a caller's statements left behind: settings, roles,
+    /// locks of the session. `failed` says that a failed block may still be open.
+    pub(super) fn clean(&self, failed: bool) -> Cleaning {
+        let client = self.connection.client.clone();
+        let text: Arc<str> =
+            if failed { format!("ROLLBACK; {}", self.clean).into() } else { self.clean.clone() };
+        let mut cleaning: Cleaning = Box::pin(async move { client.batch_execute(&text).await });
+        // The first poll sends. Locks must not stay until the session is used again.
+        match (&mut cleaning).now_or_never() {
+            Some(done) => Box::pin(ready(done)),
+            None => cleaning,
+        }
     }
 
     /// Does a branch's work in a new block and leaves that open. `settle` also checks what would
@@ -128,12 +134,11 @@ impl Session {
         &mut self,
         branch: &BranchId,
         sql: &Sql,
-        limits: &Limits,
         settle: bool,
     ) -> Result<Worked, Fault> {
         sql.statements.iter().try_for_each(|ask| text::check(&ask.text))?;
         self.answered = false;
-        let begin = text::begin(branch, sql.isolation, limits);
+        let begin = text::begin(branch, sql);
         match self.attempt(branch, sql, &begin, settle, TOGETHER_MAX).await {
             // A statement may need what an earlier one makes: try again, one after the other.
             Err(fault) if fault.is_syntax() && sql.statements.len() > 1 => {
@@ -275,28 +280,40 @@ impl Session {
     /// In a failed block PREPARE TRANSACTION answers success and means ROLLBACK, and the driver
     /// hides the difference. So it is sent behind a command that fails in a failed block, in the
     /// same message, of which the server then skips the rest.
-    pub(super) async fn prepare(&self, branch: &BranchId) -> Result<(), Fault> {
+    pub(super) async fn prepare(&self, branch: &BranchId) -> Result<Cleaning, Fault> {
         let message = format!("SHOW application_name; PREPARE TRANSACTION '{branch}'");
-        let answers = self.client().simple_query(&message).await?;
+        let (answers, cleaning) = self.end(&message).await?;
         let name = answers.iter().find_map(|answer| match answer {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,
         });
         if name == Some(branch.to_string().as_str()) {
-            Ok(())
+            Ok(cleaning)
         } else {
             Err(Fault::Broken("the block that was prepared is not the branch's".into()))
         }
     }
 
     /// Commits the open block; the same trap, the same guard.
-    pub(super) async fn commit(&self) -> Result<(), Fault> {
-        Ok(self.client().batch_execute("SHOW application_name; COMMIT").await?)
+    pub(super) async fn commit(&self) -> Result<Cleaning, Fault> {
+        Ok(self.end("SHOW application_name; COMMIT").await?.1)
     }
 
     /// Rolls the open block back.
-    pub(super) async fn roll_back(&self) -> Result<(), Fault> {
-        Ok(self.client().batch_execute("ROLLBACK").await?)
+    pub(super) async fn roll_back(&self) -> Result<Cleaning, Fault> {
+        Ok(self.end("ROLLBACK").await?.1)
+    }
+
+    /// Sends the end of a block and right behind it the cleaning; waits for the first only.
+    async fn end(&self, message: &str) -> Result<(Vec<SimpleQueryMessage>, Cleaning), Fault> {
+        let mut ended = pin!(self.client().simple_query(message));
+        let at_once = ended.as_mut().now_or_never();
+        let cleaning = self.clean(false);
+        let answers = match at_once {
+            Some(answers) => answers,
+            None => ended.await,
+        };
+        Ok((answers?, cleaning))
     }
 }
 
@@ -304,10 +321,11 @@ impl Session {
 fn fit(chunk: &[Asked], known: &[Statement]) -> Result<(), Fault> {
     for (ask, known) in chunk.iter().zip(known) {
         let (wanted, given) = (known.params().len(), ask.params.len());
-        let misfit = known.params().iter().zip(&ask.params).zip(1..).find_map(|((ty, param), at)| {
-            let is = Bound(param).misfit(ty)?;
-            Some(format!("${at} is {is}, but {} is wanted", ty.name()))
-        });
+        let misfit =
+            known.params().iter().zip(&ask.params).zip(1..).find_map(|((ty, param), at)| {
+                let is = Bound(param).misfit(ty)?;
+                Some(format!("${at} is {is}, but {} is wanted", ty.name()))
+            });
         let wrong = if wanted == given {
             misfit
         } else {

@@ -3,17 +3,30 @@
 use handfast_core::{
     id::BranchId,
     vote::Cause::Request,
-    work::Isolation,
+    work::{Isolation, Sql},
 };
 
-use super::{errors::Fault, session::Limits};
+use super::errors::Fault;
 use crate::refusal;
 
 /// Commands that would end or change the block under us, outlive it on the connection, or switch
 /// the connection to another protocol.
 const NOT_ALLOWED: [&str; 15] = [
-    "abort", "begin", "checkpoint", "commit", "copy", "deallocate", "discard", "end", "listen",
-    "prepare", "release", "rollback", "savepoint", "start", "unlisten",
+    "abort",
+    "begin",
+    "checkpoint",
+    "commit",
+    "copy",
+    "deallocate",
+    "discard",
+    "end",
+    "listen",
+    "prepare",
+    "release",
+    "rollback",
+    "savepoint",
+    "start",
+    "unlisten",
 ];
 
 /// How much of a statement a message quotes, in characters.
@@ -21,19 +34,20 @@ const START_MAX: usize = 60;
 
 /// Opens a branch's block. Its name is shown in `pg_stat_activity` for as long as the block is
 /// open: that is how an abort, even of another process, finds whoever still works on it.
-pub(super) fn begin(branch: &BranchId, isolation: Option<Isolation>, limits: &Limits) -> String {
-    let isolation = match isolation {
+pub(super) fn begin(branch: &BranchId, sql: &Sql) -> String {
+    let isolation = match sql.isolation {
         None => "",
         Some(Isolation::ReadCommitted) => " ISOLATION LEVEL READ COMMITTED",
         Some(Isolation::RepeatableRead) => " ISOLATION LEVEL REPEATABLE READ",
         Some(Isolation::Serializable) => " ISOLATION LEVEL SERIALIZABLE",
     };
-    let mut text =
-        format!("BEGIN{isolation} READ WRITE; SET LOCAL application_name = '{branch}'");
-    for (name, ms) in [("statement_timeout", limits.statement_ms), ("lock_timeout", limits.lock_ms)]
-    {
+    let mut text = format!("BEGIN{isolation} READ WRITE; SET LOCAL application_name = '{branch}'");
+    let timeouts =
+        [("statement_timeout", sql.statement_timeout_ms), ("lock_timeout", sql.lock_timeout_ms)];
+    for (name, ms) in timeouts {
         if let Some(ms) = ms {
-            text.push_str(&format!("; SET LOCAL {name} = {ms}"));
+            // 0 would mean without end, and the server takes no more than 31 bits.
+            text.push_str(&format!("; SET LOCAL {name} = {}", ms.clamp(1, i32::MAX as u64)));
         }
     }
     text

@@ -62,10 +62,13 @@ impl Mysql {
     }
 
     pub fn settings(&self) -> Settings {
-        let (server, _) = self.url.split_once("://").expect("an address").1.split_once('/').unwrap_or((
-            self.url.split_once("://").expect("an address").1,
-            "",
-        ));
+        let (server, _) = self
+            .url
+            .split_once("://")
+            .expect("an address")
+            .1
+            .split_once('/')
+            .unwrap_or((self.url.split_once("://").expect("an address").1, ""));
         Settings {
             name: "test".into(),
             url: format!("mysql://{server}/{}", self.db),
@@ -104,10 +107,8 @@ impl Mysql {
 
     /// How many sessions the adapters of this bed have.
     pub async fn sessions(&self) -> i64 {
-        let count = format!(
-            "SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'",
-            self.db
-        );
+        let count =
+            format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{}'", self.db);
         self.number(&count).await.unwrap()
     }
 
@@ -129,7 +130,8 @@ impl Mysql {
 }
 
 async fn connect(url: &str, db: Option<String>) -> Conn {
-    let opts = OptsBuilder::from_opts(Opts::from_url(url).unwrap()).db_name(db).prefer_socket(false);
+    let opts =
+        OptsBuilder::from_opts(Opts::from_url(url).unwrap()).db_name(db).prefer_socket(false);
     Conn::new(opts).await.unwrap()
 }
 

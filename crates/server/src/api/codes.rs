@@ -148,9 +148,6 @@ codes! {
     SQL_PARAMETER "sql_parameter" 422 "The database does not take a parameter"
         "The number or the types of the parameters do not fit the statement."
         "Fit them to the placeholders, or cast in the statement.";
-    SQL_VALUE "sql_value" 422 "The database does not take a value"
-        "A value does not fit its column or type: too long, out of range, not of that form."
-        "Send a value that fits.";
     SQL_NOT_ALLOWED "sql_not_allowed" 422 "The statement cannot take part"
         "It would end or leave the transaction (such as COMMIT or most DDL on MariaDB), or it uses \
          what cannot be prepared, such as temporary tables on PostgreSQL."
@@ -164,6 +161,16 @@ codes! {
     PERMISSION "permission" 422 "The database's user lacks a right"
         "The configured user may not run the statement."
         "Grant the right; `handfast resource check` names what two-phase commit needs.";
+
+    NOT_AN_INTEGER "not_an_integer" 422 "The key holds no integer"
+        "`add` works on integers, and the key holds bytes."
+        "Use `put`, or another key.";
+    OVERFLOW "overflow" 422 "The sum does not fit"
+        "`add` would leave the range of 64-bit integers."
+        "Add less.";
+    REQUEST_REFUSED "request_refused" 422 "The participant refuses the request"
+        "A service or shard answers that the branch's request is wrong; the message is its own."
+        "See the message.";
 
     WRONG_STATE "wrong_state" 409 "Not in this state"
         "The transaction's state does not allow it: for example, it is decided, or not held."
@@ -181,6 +188,10 @@ codes! {
     CONSTRAINT "constraint" 409 "A constraint of the database says no"
         "A unique, foreign key, check or not-null constraint is violated."
         "Handle it as a no of the business.";
+    SQL_VALUE "sql_value" 409 "A value cannot be computed or kept"
+        "A value is out of range or too long for its column, or cannot be computed, such as a \
+         division by zero."
+        "Send a value that fits the data.";
     SQL_ERROR "sql_error" 409 "The database refuses a statement"
         "An error without a code of its own here; the message is the database's."
         "See the message.";
@@ -202,6 +213,25 @@ codes! {
     VOTE_TIMEOUT "vote_timeout" 409 "Not all branches voted in time"
         "`timeout_ms` was over before every branch had prepared, or before a held one was told."
         "Send it again under a new gid, perhaps with a longer timeout.";
+    HOLD_TIMEOUT "hold_timeout" 409 "Held, and not told in time"
+        "A held transaction was neither committed nor aborted before `timeout_ms` was over."
+        "Send it again under a new gid, and tell it sooner.";
+    TIMEOUT "timeout" 409 "The branch did not vote in time"
+        "The participant worked on the branch for longer than the transaction may take."
+        "Send it again under a new gid, perhaps with a longer timeout.";
+    ABORTED "aborted" 409 "The branch was aborted while it worked"
+        "Something else ended the transaction first, such as another branch's no."
+        "See the other branches.";
+    NO_ANSWER "no_answer" 409 "The participant did not answer"
+        "The call was sent, and its answer never came. The branch is rolled back, now or when the \
+         participant returns."
+        "Send it again under a new gid.";
+    BAD_ANSWER "bad_answer" 409 "The participant's answer makes no sense"
+        "It does not speak the participant protocol as it should."
+        "See the message, and the participant's log.";
+    CALL_STOPPED "call_stopped" 409 "The call to the participant was stopped"
+        "The node ended the call before it had an answer. The branch is rolled back."
+        "Send it again under a new gid.";
     UNREACHABLE "unreachable" 409 "The participant does not answer"
         "No connection could be made, or it broke before the branch had prepared."
         "Send it again under a new gid when the participant is back.";
@@ -218,10 +248,6 @@ codes! {
     PREPARED_SLOTS "prepared_slots" 409 "The database has no free place for a prepared transaction"
         "`max_prepared_transactions` of PostgreSQL is used up, or 0."
         "Raise it; see /v1/resources for who is prepared there.";
-    NODE_RESTARTED "node_restarted" 409 "The node ended before it decided"
-        "The node was stopped or died while the branches voted; a transaction without a decision is \
-         aborted."
-        "Send it again under a new gid.";
 
     BUG_HERE "bug_here" 500 "A bug in Handfast"
         "The node met what must not be. What became of the request is unknown."
@@ -244,12 +270,17 @@ const PASSING: &[&str] = &[
     "lock_timeout",
     "statement_timeout",
     "vote_timeout",
+    "hold_timeout",
+    "timeout",
+    "aborted",
+    "no_answer",
+    "bad_answer",
+    "call_stopped",
     "unreachable",
     "login_refused",
     "resource_down",
     "participant_lost",
     "prepared_slots",
-    "node_restarted",
     "slow_body",
 ];
 

@@ -60,8 +60,11 @@ impl Problem {
         let known = codes::find(&reason.code);
         Self(Box::new(wire::Problem {
             kind: kind(&reason.code),
-            // What a participant refuses can only be the request's fault or its circumstances'.
-            status: known.map_or(409, |code| if code.status == 422 { 422 } else { 409 }),
+            // The request's own fault, unless the participant says that the cause passes.
+            status: match known {
+                Some(code) if code.status == 422 && !reason.retryable => 422,
+                _ => 409,
+            },
             title: known.map_or("The transaction was aborted", |code| code.title).into(),
             detail: reason.message,
             cure: reason.cure.or(known.map(|code| code.cure.into())).unwrap_or_default(),
@@ -134,8 +137,10 @@ fn kind(code: &str) -> String {
 
 /// A request's own words come back in an answer, but not without end.
 fn shortened(mut text: String) -> String {
+    let fits = |end: &usize| end + '…'.len_utf8() <= REASON_BYTES_MAX;
     if text.len() > REASON_BYTES_MAX {
-        text.truncate(text.floor_char_boundary(REASON_BYTES_MAX - '…'.len_utf8()));
+        let ends = text.char_indices().map(|(end, _)| end).take_while(fits);
+        text.truncate(ends.last().unwrap_or(0));
         text.push('…');
     }
     text

@@ -9,12 +9,13 @@ use super::{
 use crate::nearest::nearest;
 
 /// Variables with our prefix that are not settings: the command line's own, and those of tests.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 6] = [
     "HANDFAST_SERVER",
     "HANDFAST_TOKEN",
     "HANDFAST_TOKEN_FILE",
     "HANDFAST_CONFIG",
     "HANDFAST_KILL_AT",
+    "HANDFAST_KILL_PID",
 ];
 const OTHERS_PREFIX: &str = "HANDFAST_TEST_";
 const PREFIX: &str = "HANDFAST_";

@@ -136,13 +136,13 @@ impl Call {
             return vote.send(Vote::No(refusal("resource_down", &fault)));
         }
         let _call = resource.calling();
-        stop_point::reach("before_prepare");
+        stop_point::reach(format_args!("before_prepare.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
         let prepared = match one_phase {
             false => resource.participant.prepare(id, work, within).await,
             true => resource.participant.hold(id, work, within).await,
         };
-        stop_point::reach("after_prepare");
+        stop_point::reach(format_args!("after_prepare.{}", self.branch));
         if let Vote::No(refusal) | Vote::Lost(refusal) = &prepared.vote {
             tracing::debug!(
                 gid = &*self.gid,
@@ -163,14 +163,14 @@ impl Call {
         let mut ack = AckOnce { call: &self, sent: false };
         let Some(resource) = self.open_resource(&mut ack) else { return };
         let _call = resource.calling();
-        stop_point::reach("before_commit");
+        stop_point::reach(format_args!("before_commit.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
         let call = match one_phase {
             false => resource.participant.commit(id, proof),
             true => resource.participant.commit_one_phase(id, proof),
         };
         let answer = within(call).await;
-        stop_point::reach("after_commit");
+        stop_point::reach(format_args!("after_commit.{}", self.branch));
         ack.send(answer, &resource);
     }
 
@@ -183,10 +183,10 @@ impl Call {
         let mut ack = AckOnce { call: &self, sent: false };
         let Some(resource) = self.open_resource(&mut ack) else { return };
         let _call = resource.calling();
-        stop_point::reach("before_abort");
+        stop_point::reach(format_args!("before_abort.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
         let answer = within(resource.participant.abort(id, proof)).await;
-        stop_point::reach("after_abort");
+        stop_point::reach(format_args!("after_abort.{}", self.branch));
         ack.send(answer, &resource);
     }
 

@@ -30,6 +30,7 @@ use super::{STREAM, Shared, addressed};
 use crate::{
     api::{Problem, codes},
     driver::NotTaken,
+    stop_point,
 };
 
 /// Most branches on a page.
@@ -82,6 +83,7 @@ async fn prepare(
     let Work::Keys(ops) = work else {
         return Err(Problem::new(&codes::WRONG_WORK, "a shard understands `keys`, not `sql`"));
     };
+    stop_point::reach("prepare_taken");
     let lock_wait_ms = within_ms.min(LOCK_WAIT_MS);
     let prepare = |request| Input::Prepare { request, branch, ops, lock_wait_ms };
     match shared.ask(prepare).await? {
@@ -101,11 +103,13 @@ async fn prepare(
 
 async fn commit(State(shared): Api, Path(branch): Path<String>) -> Answered<Acked> {
     let branch = parse_branch(&branch)?;
+    stop_point::reach("commit_taken");
     acked(shared.ask(|request| Input::Commit { request, branch }).await?)
 }
 
 async fn abort(State(shared): Api, Path(branch): Path<String>) -> Answered<Acked> {
     let branch = parse_branch(&branch)?;
+    stop_point::reach("abort_taken");
     acked(shared.ask(|request| Input::Abort { request, branch }).await?)
 }
 

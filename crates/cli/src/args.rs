@@ -1,0 +1,233 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use handfast_client::wire::Outcome;
+
+use crate::exit::{Exit, Failure};
+
+/// All of it happens, or none of it does: transactions across databases and services.
+#[derive(Parser)]
+#[command(name = "handfast", version, max_term_width = 100, subcommand_required = true)]
+#[command(after_help = "Exit codes: 0 done, 1 aborted or no, 2 wrong request, 3 outcome unknown, \
+                        4 node not reachable, 5 refused, 6 not found, 70 bug. See docs/cli.md.")]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Results as JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Run a node: the coordinator and its API.
+    Serve(Serve),
+    /// Run a shard: a key-value store that takes part in transactions.
+    Shard(Shard),
+    /// Move money between two banks while killing everything, then prove that none went missing.
+    Demo(Demo),
+    /// Look at transactions, and decide what only a person can.
+    Tx(Tx),
+    /// Look at the systems that take part.
+    Resource(Resource),
+}
+
+#[derive(Args)]
+pub struct Serve {
+    /// A TOML file of settings; docs/settings.md lists them all.
+    #[arg(long, value_name = "FILE", env = "HANDFAST_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Where the log is kept.
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where to listen.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// A system that takes part; repeat it for each.
+    #[arg(long, value_name = "NAME=URL")]
+    pub resource: Vec<Pair>,
+    /// Any setting, such as transaction.timeout_ms=3000; repeatable.
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub set: Vec<Pair>,
+}
+
+#[derive(Args)]
+pub struct Shard {
+    /// Where the log is kept.
+    #[arg(long, value_name = "DIR", default_value = "./handfast-shard")]
+    pub data_dir: PathBuf,
+    /// Where to listen; beyond loopback only with a token.
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7500")]
+    pub listen: String,
+    /// The node that is asked, after a crash, what was decided.
+    #[arg(long, value_name = "URL")]
+    pub coordinator: Option<String>,
+    /// A file that holds the token that callers must have.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A file that holds the token that the node wants.
+    #[arg(long, value_name = "FILE")]
+    pub coordinator_token_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Demo {
+    /// How many transfers.
+    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub transfers: u32,
+    /// How many clients at once.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]
+    pub clients: u32,
+    /// How many times something is killed.
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(0..=1_000))]
+    pub kills: u32,
+    /// What all choices are made from; the same seed makes the same choices.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// A real database instead of a bank of its own, such as checking=postgres://…; give two.
+    #[arg(long, value_name = "NAME=URL")]
+    pub resource: Vec<Pair>,
+    /// Keep the directory, with the logs of all processes.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Args)]
+pub struct Node {
+    /// The node's address.
+    #[arg(long, global = true, value_name = "URL", env = "HANDFAST_SERVER")]
+    #[arg(default_value = "http://127.0.0.1:7400")]
+    pub server: String,
+    /// A file that holds the token; HANDFAST_TOKEN may hold the token itself.
+    #[arg(long, global = true, value_name = "FILE", env = "HANDFAST_TOKEN_FILE")]
+    pub token_file: Option<PathBuf>,
+    /// A PEM file of the authorities to trust, instead of the public ones.
+    #[arg(long, global = true, value_name = "FILE", env = "HANDFAST_CA_FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Tx {
+    #[command(flatten)]
+    pub node: Node,
+    #[command(subcommand)]
+    pub command: TxCommand,
+}
+
+#[derive(Subcommand)]
+pub enum TxCommand {
+    /// List transactions, newest first.
+    Ls {
+        /// Only in this state: open, in-doubt, stuck, or a state's own name.
+        #[arg(long)]
+        state: Option<String>,
+        /// Only with a branch at this resource.
+        #[arg(long, value_name = "NAME")]
+        resource: Option<String>,
+        /// Only with a gid that starts so.
+        #[arg(long)]
+        prefix: Option<String>,
+        /// At most this many.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+        /// All of them.
+        #[arg(long, conflicts_with = "limit")]
+        all: bool,
+    },
+    /// Show one transaction: its branches, what happened, what happens next.
+    Show {
+        /// Its name.
+        gid: String,
+    },
+    /// Commit a held transaction.
+    Commit(Told),
+    /// Abort a transaction that is not decided.
+    Abort(Told),
+    /// Try the unfinished branches again now.
+    Retry(Told),
+    /// Declare a branch finished, as you saw it at the participant. Cannot be undone.
+    Resolve {
+        /// The transaction's name.
+        gid: String,
+        /// The branch's name.
+        #[arg(long)]
+        branch: String,
+        /// What became of the branch there.
+        #[arg(long)]
+        outcome: Seen,
+        /// How you know; kept in the log.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+#[derive(Args)]
+pub struct Told {
+    /// The transaction's name.
+    pub gid: String,
+    /// Why; kept in the log.
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Seen {
+    /// It is committed there.
+    Committed,
+    /// It is rolled back there.
+    Aborted,
+}
+
+impl From<Seen> for Outcome {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Committed => Self::Committed,
+            Seen::Aborted => Self::Aborted,
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct Resource {
+    #[command(flatten)]
+    pub node: Node,
+    #[command(subcommand)]
+    pub command: ResourceCommand,
+}
+
+#[derive(Subcommand)]
+pub enum ResourceCommand {
+    /// List the resources: health, prepared branches, oldest in doubt.
+    Ls,
+    /// Say what keeps a resource from taking part, and the line that mends it.
+    Check {
+        /// Which; all if none is named.
+        names: Vec<String>,
+    },
+}
+
+/// `name=value`. Taken apart only later, because the parser's complaints repeat what they complain
+/// about, and the value may hold a password.
+#[derive(Clone)]
+pub struct Pair(String);
+
+impl From<String> for Pair {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Pair {
+    /// Name and value, both not empty.
+    pub fn parts(self, flag: &str) -> Result<(String, String), Failure> {
+        match self.0.split_once('=') {
+            Some((name, value)) if !name.is_empty() && !value.is_empty() => {
+                Ok((name.into(), value.into()))
+            }
+            _ => Err(Failure::new(Exit::Usage, format!("{flag} wants name=value"))),
+        }
+    }
+}

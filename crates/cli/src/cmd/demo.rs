@@ -1,0 +1,94 @@
+//! `handfast demo`: money moves between two banks while everything is killed again and again; then
+//! the proof, transfer by transfer, that none of it was split, lost or made.
+
+mod bank;
+mod books;
+mod doubt;
+mod killer;
+mod mysql;
+mod plan;
+mod postgres;
+mod process;
+mod report;
+mod screen;
+mod settle;
+mod teller;
+mod world;
+
+use std::{sync::Arc, time::Instant};
+
+use self::{
+    doubt::Watch,
+    plan::Plan,
+    report::{Report, Story},
+    screen::Screen,
+    world::World,
+};
+use crate::{
+    args::Demo,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+pub async fn run(args: Demo, output: &Output) -> Result<Exit, Failure> {
+    let pairs = args.resource.iter().cloned().map(|pair| pair.parts("--resource"));
+    let resources = pairs.collect::<Result<Vec<_>, _>>()?;
+    check(&resources)?;
+    let plan = Arc::new(Plan::new(&args));
+    let screen = Arc::new(Screen::new(args.transfers));
+    screen.say(&format!("seed {} (the same seed makes the same choices)", plan.seed));
+    let mut world =
+        World::start(&resources, &screen).await.map_err(|why| Failure::new(Exit::No, why))?;
+    let played = tokio::select! {
+        played = play(&mut world, &plan, &screen) => played,
+        _ = tokio::signal::ctrl_c() => {
+            screen.finish();
+            let kept = world.end(args.keep).await.unwrap_or_default();
+            return Err(Failure::new(Exit::No, format!("interrupted\n{kept}")));
+        }
+    };
+    screen.finish();
+    let report = played.map(|story| Report::new(&plan, story));
+    // What went wrong is to be looked into: nothing of it is thrown away.
+    let keep = args.keep || !report.as_ref().is_ok_and(Report::holds);
+    let kept = world.end(keep).await.unwrap_or_default();
+    let report = report.map_err(|why| Failure::new(Exit::No, format!("{why}\n{kept}")))?;
+    output.data(&report, Report::text);
+    if !kept.is_empty() {
+        output.talk(&kept);
+    }
+    Ok(if report.holds() { Exit::Ok } else { Exit::No })
+}
+
+fn check(resources: &[(String, String)]) -> Result<(), Failure> {
+    let wrong = |what: String| {
+        let cure = "--resource checking=postgres://… --resource savings=mysql://…";
+        Err(Failure::new(Exit::Usage, what).cure(cure))
+    };
+    match resources {
+        [] => return Ok(()),
+        [(first, _), (second, _)] if first != second => {}
+        _ => return wrong("give two resources with different names, or none".into()),
+    }
+    match resources.iter().find(|(_, url)| !bank::is_database(url)) {
+        Some((name, _)) => wrong(format!("{name} is not a PostgreSQL, MariaDB or MySQL address")),
+        None => Ok(()),
+    }
+}
+
+async fn play(world: &mut World, plan: &Arc<Plan>, screen: &Arc<Screen>) -> Result<Story, String> {
+    let banks = world.banks.clone();
+    let before = books::total(&banks).await?;
+    let began = Instant::now();
+    let watch = Watch::start(banks.clone());
+    let tellers = teller::open(world, plan, screen)?;
+    let kills = killer::run(world, plan, &tellers, screen).await?;
+    let mut answers = tellers.join().await?;
+    let took = began.elapsed();
+    screen.say("all transfers are answered; waiting until nothing is open");
+    let left = settle::settle(world, plan, &mut answers).await;
+    let longest_in_doubt = watch.stop().await;
+    let books = [banks[0].books().await?, banks[1].books().await?];
+    let names = [banks[0].name().to_owned(), banks[1].name().to_owned()];
+    Ok(Story { names, before, books, answers, kills, left, longest_in_doubt, took })
+}

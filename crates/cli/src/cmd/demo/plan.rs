@@ -1,0 +1,140 @@
+//! Every choice of the demo, made from one seed before anything starts.
+
+use std::time::Duration;
+
+use crate::args::Demo;
+
+/// Accounts in each bank.
+pub const ACCOUNTS: u32 = 100;
+/// What is in each of them at the start.
+pub const BALANCE: i64 = 1_000;
+
+pub struct Plan {
+    pub seed: u64,
+    /// Makes the gids of this demo different from those of every other.
+    pub name: String,
+    pub clients: u32,
+    pub transfers: Vec<Transfer>,
+    /// In the order in which they happen.
+    pub kills: Vec<Kill>,
+}
+
+pub struct Transfer {
+    /// The bank that pays: 0 or 1.
+    pub payer: usize,
+    /// The account in it.
+    pub from: u32,
+    /// The account in the other bank.
+    pub to: u32,
+    pub amount: i64,
+}
+
+pub struct Kill {
+    /// After so many transfers were answered.
+    pub after: u32,
+    pub victim: Victim,
+    /// How long it stays dead.
+    pub dead: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    Node,
+    Bank(usize),
+}
+
+impl Plan {
+    pub fn new(args: &Demo) -> Self {
+        let seed = args.seed.unwrap_or_else(|| Chance(crate::output::now_ms()).next() >> 32);
+        let mut chance = Chance(seed);
+        let name = super::world::fresh_name();
+        let transfers = (0..args.transfers).map(|_| Transfer::choose(&mut chance)).collect();
+        let kills = kills(args, &mut chance);
+        Self { seed, name, clients: args.clients, transfers, kills }
+    }
+
+    /// The gid of a transfer.
+    pub fn gid(&self, number: usize) -> String {
+        format!("{}-{number}", self.name)
+    }
+}
+
+impl Transfer {
+    fn choose(chance: &mut Chance) -> Self {
+        let doomed = chance.below(20) == 0;
+        Self {
+            payer: chance.below(2) as usize,
+            from: chance.below(ACCOUNTS.into()) as u32,
+            to: chance.below(ACCOUNTS.into()) as u32,
+            // More than all the money there is can never be paid.
+            amount: if doomed { 1_000_000 } else { 1 + chance.below(100) as i64 },
+        }
+    }
+}
+
+/// Spread over the run, each somewhere in its own part of it; every victim in turn, in an order
+/// that differs from turn to turn.
+fn kills(args: &Demo, chance: &mut Chance) -> Vec<Kill> {
+    let mut turn = Vec::new();
+    let part = u64::from(args.transfers) / u64::from(args.kills + 1);
+    let mut kills = Vec::new();
+    for number in 1..=u64::from(args.kills) {
+        if turn.is_empty() {
+            turn = vec![Victim::Node, Victim::Bank(0), Victim::Bank(1)];
+        }
+        let victim = turn.swap_remove(chance.below(turn.len() as u64) as usize);
+        let after = number * part - chance.below(part / 2 + 1);
+        let dead = Duration::from_millis(chance.below(600));
+        kills.push(Kill { after: after as u32, victim, dead });
+    }
+    kills
+}
+
+/// splitmix64: small, and good enough for choices.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// 0 to `bound` - 1; the bias is far below what anybody could see.
+    fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(seed: u64, kills: u32) -> Plan {
+        let resource = Vec::new();
+        let (transfers, clients, seed) = (500, 4, Some(seed));
+        Plan::new(&Demo { transfers, clients, kills, seed, resource, keep: false })
+    }
+
+    #[test]
+    fn a_seed_makes_the_same_choices() {
+        let choices = |plan: &Plan| {
+            let transfers = plan.transfers.iter().map(|t| (t.payer, t.from, t.to, t.amount));
+            let kills = plan.kills.iter().map(|k| (k.after, k.victim, k.dead));
+            (transfers.collect::<Vec<_>>(), kills.collect::<Vec<_>>())
+        };
+        assert_eq!(choices(&plan(7, 6)), choices(&plan(7, 6)));
+        assert_ne!(choices(&plan(7, 6)), choices(&plan(8, 6)));
+    }
+
+    #[test]
+    fn kills_are_in_order_and_meet_everyone() {
+        let plan = plan(7, 6);
+        assert!(plan.kills.is_sorted_by_key(|kill| kill.after));
+        for victim in [Victim::Node, Victim::Bank(0), Victim::Bank(1)] {
+            assert_eq!(plan.kills.iter().filter(|kill| kill.victim == victim).count(), 2);
+        }
+    }
+}

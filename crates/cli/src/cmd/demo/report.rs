@@ -1,0 +1,176 @@
+//! What is said at the end.
+
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+
+use serde::Serialize;
+
+use super::{
+    bank::Books,
+    books::{disagreements, sum},
+    plan::Plan,
+    teller::Answer,
+};
+use crate::output::span;
+
+/// How many lines of what is wrong are shown as text; JSON has them all.
+const SHOWN: usize = 20;
+
+/// Everything that was seen.
+pub struct Story {
+    pub names: [String; 2],
+    /// All the money at the start.
+    pub before: i64,
+    pub books: [Books; 2],
+    pub answers: Vec<Answer>,
+    pub kills: BTreeMap<String, usize>,
+    /// What had not settled.
+    pub left: Vec<String>,
+    pub longest_in_doubt: Duration,
+    /// From the first transfer to the last answer.
+    pub took: Duration,
+}
+
+/// What follows from it.
+#[derive(Serialize)]
+pub struct Report {
+    seed: u64,
+    clients: u32,
+    transfers: usize,
+    took_ms: u64,
+    committed: usize,
+    aborted: BTreeMap<String, usize>,
+    /// There was no connection, and the caller was told so.
+    not_sent: usize,
+    /// Told unknown at first, and what it turned out to be.
+    unknown_then: BTreeMap<String, usize>,
+    kills: BTreeMap<String, usize>,
+    longest_in_doubt_ms: u64,
+    money_before: i64,
+    money_after: i64,
+    banks: [String; 2],
+    /// Answers and books that disagree, accounts and ledgers that disagree.
+    disagreements: Vec<String>,
+    /// Open, in doubt or unknown at the end.
+    left: Vec<String>,
+    /// What no caller should have been told.
+    wrong_answers: BTreeMap<String, usize>,
+}
+
+impl Report {
+    pub fn new(plan: &Plan, story: Story) -> Self {
+        let mut report = Self {
+            seed: plan.seed,
+            clients: plan.clients,
+            transfers: plan.transfers.len(),
+            took_ms: ms(story.took),
+            committed: 0,
+            aborted: BTreeMap::new(),
+            not_sent: 0,
+            unknown_then: BTreeMap::new(),
+            disagreements: disagreements(plan, &story.answers, &story.books),
+            kills: story.kills,
+            longest_in_doubt_ms: ms(story.longest_in_doubt),
+            money_before: story.before,
+            money_after: story.books.iter().map(sum).sum(),
+            banks: story.names,
+            left: story.left,
+            wrong_answers: BTreeMap::new(),
+        };
+        story.answers.into_iter().for_each(|answer| report.count(answer));
+        report
+    }
+
+    /// True if nothing is wrong.
+    pub fn holds(&self) -> bool {
+        self.money_before == self.money_after
+            && self.disagreements.is_empty()
+            && self.left.is_empty()
+            && self.wrong_answers.is_empty()
+    }
+
+    fn count(&mut self, answer: Answer) {
+        match answer {
+            Answer::Committed => self.committed += 1,
+            Answer::Aborted(code) => *self.aborted.entry(code).or_default() += 1,
+            Answer::NotSent => self.not_sent += 1,
+            Answer::Unknown(then) => {
+                let then = match then.as_deref() {
+                    Some(Answer::Committed) => "committed".into(),
+                    Some(Answer::Aborted(code)) => format!("aborted: {code}"),
+                    _ => "still unknown".into(),
+                };
+                *self.unknown_then.entry(then).or_default() += 1;
+            }
+            Answer::Wrong(why) => *self.wrong_answers.entry(why).or_default() += 1,
+        }
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = self.counts();
+        text.push('\n');
+        let totals = self.money_before == self.money_after;
+        verdict(&mut text, totals, "the totals match", "THE TOTALS DIFFER");
+        let agree = format!("every answer agrees with the books of {}", self.banks.join(" and "));
+        verdict(&mut text, self.disagreements.is_empty(), &agree, "ANSWERS AND BOOKS DISAGREE");
+        list(&mut text, &self.disagreements);
+        verdict(&mut text, self.left.is_empty(), "nothing is left in doubt", "NOT SETTLED");
+        list(&mut text, &self.left);
+        if !self.wrong_answers.is_empty() {
+            verdict(&mut text, false, "", "CALLERS WERE TOLD WHAT THEY SHOULD NOT");
+            let wrong: Vec<_> =
+                self.wrong_answers.iter().map(|(why, count)| format!("{count} × {why}")).collect();
+            list(&mut text, &wrong);
+        }
+        if !self.holds() {
+            let _ = writeln!(text, "\n  run again with --seed {}", self.seed);
+        }
+        text
+    }
+
+    fn counts(&self) -> String {
+        let (transfers, clients, took) = (self.transfers, self.clients, span(self.took_ms));
+        let mut text = format!("\n  {transfers} transfers by {clients} clients in {took}\n\n");
+        let mut line = |what: &str, value: String| {
+            let _ = writeln!(text, "  {what:18} {value}");
+        };
+        let aborted: usize = self.aborted.values().sum();
+        line("committed", self.committed.to_string());
+        line("aborted", aborted.to_string());
+        for (code, count) in &self.aborted {
+            line("", format!("{count} × {code}"));
+        }
+        if self.not_sent > 0 {
+            line("not sent", format!("{} (no connection, and the caller knows)", self.not_sent));
+        }
+        line("unknown at first", self.unknown_then.values().sum::<usize>().to_string());
+        for (then, count) in &self.unknown_then {
+            line("", format!("{count} × then {then}"));
+        }
+        let kills: Vec<_> =
+            self.kills.iter().map(|(who, count)| format!("{who} {count} times")).collect();
+        line("kills", if kills.is_empty() { "none".into() } else { kills.join(", ") });
+        line("longest in doubt", span(self.longest_in_doubt_ms));
+        line("money", format!("{} before, {} after", self.money_before, self.money_after));
+        text
+    }
+}
+
+fn verdict(text: &mut String, holds: bool, good: &str, bad: &str) {
+    let _ = match holds {
+        true => writeln!(text, "  ✓ {good}"),
+        false => writeln!(text, "  ✗ {bad}"),
+    };
+}
+
+fn list(text: &mut String, lines: &[String]) {
+    for line in lines.iter().take(SHOWN) {
+        let _ = writeln!(text, "      {line}");
+    }
+    if lines.len() > SHOWN {
+        let _ = writeln!(text, "      … and {} more", lines.len() - SHOWN);
+    }
+}
+
+fn ms(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
+}

@@ -1,0 +1,214 @@
+//! The processes and banks of one demo, in a directory of their own.
+
+use std::{
+    collections::hash_map::RandomState, fmt::Write as _, hash::BuildHasher as _, path::Path,
+    sync::Arc,
+};
+
+use handfast_client::{Handfast, Shard, wire::FindingLevel};
+use tempfile::TempDir;
+
+use super::{
+    bank::{Bank, ShardBank},
+    process::{Process, free_ports},
+    screen::Screen,
+};
+
+const STARTS: usize = 5;
+
+pub struct World {
+    /// Declared first, so that the processes are gone when the directory is removed.
+    pub node: Process,
+    /// The banks' processes; none for databases, which are not ours to start.
+    pub shards: Vec<Process>,
+    pub banks: Arc<[Bank; 2]>,
+    directory: TempDir,
+}
+
+/// The names under which the demo keeps its things in a database.
+#[derive(Clone)]
+pub struct Own {
+    /// The schema, or what tables start with.
+    pub name: String,
+    /// What the ids of the node's branches start with.
+    pub branches: String,
+}
+
+impl World {
+    pub async fn start(resources: &[(String, String)], screen: &Screen) -> Result<Self, String> {
+        let mut why = String::new();
+        for _ in 0..STARTS {
+            // Somebody may take a port between our look and the start: then look again.
+            match Self::start_once(resources, screen).await {
+                Err(e) if e.contains("in use") => why = e,
+                started => return started,
+            }
+        }
+        Err(why)
+    }
+
+    async fn start_once(resources: &[(String, String)], screen: &Screen) -> Result<Self, String> {
+        let directory = tempfile::Builder::new().prefix("handfast-demo-").tempdir();
+        let directory = directory.map_err(|e| format!("failed to make a directory: {e}"))?;
+        let path = directory.path();
+        let cluster = fresh_name();
+        let ports = free_ports()?;
+        let node_url = format!("http://127.0.0.1:{}", ports[0]);
+        let (shards, banks) = match resources {
+            [first, second] => {
+                (Vec::new(), [database(0, first, &cluster), database(1, second, &cluster)])
+            }
+            _ => {
+                let a = shard("bank-a", ports[1], &node_url, path);
+                let b = shard("bank-b", ports[2], &node_url, path);
+                let banks = [shard_bank(&a)?, shard_bank(&b)?];
+                (vec![a, b], banks)
+            }
+        };
+        let config = path.join("node.toml");
+        let text = settings(path, ports[0], &cluster, &banks);
+        std::fs::write(&config, text).map_err(|e| format!("failed to write settings: {e}"))?;
+        let node = Process {
+            name: "the node".into(),
+            args: ["serve".into(), "--config".into(), config.into()].into(),
+            url: node_url,
+            log: path.join("node.log"),
+            child: None,
+        };
+        let mut world = Self { node, shards, banks: Arc::new(banks), directory };
+        match world.open(screen).await {
+            Ok(()) => Ok(world),
+            Err(why) => {
+                world.end(false).await;
+                Err(why)
+            }
+        }
+    }
+
+    async fn open(&mut self, screen: &Screen) -> Result<(), String> {
+        for shard in &mut self.shards {
+            shard.start().await?;
+        }
+        for bank in self.banks.iter() {
+            bank.open().await?;
+        }
+        self.node.start().await?;
+        for bank in self.banks.iter() {
+            self.check(bank, screen).await?;
+        }
+        let names = [self.banks[0].name(), self.banks[1].name()];
+        screen.say(&format!("a node and two banks, {} and {}, are running", names[0], names[1]));
+        Ok(())
+    }
+
+    async fn check(&self, bank: &Bank, screen: &Screen) -> Result<(), String> {
+        let hf = Handfast::builder(&self.node.url).build().map_err(|e| e.to_string())?;
+        let findings = hf.check(bank.name()).await.map_err(|e| e.to_string())?;
+        let mut missing = String::new();
+        for finding in findings {
+            let line = format!("{}: {}", bank.name(), finding.message);
+            match finding.level {
+                FindingLevel::Ok => {}
+                FindingLevel::Warning => screen.say(&line),
+                FindingLevel::Error => {
+                    let _ = write!(missing, "\n  {line}\n    mend: {}", finding.cure);
+                }
+            }
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(format!("a resource cannot take part:{missing}")),
+        }
+    }
+
+    /// Stops and removes everything, or says what is kept where.
+    pub async fn end(mut self, keep: bool) -> Option<String> {
+        self.node.kill().await;
+        for shard in &mut self.shards {
+            shard.kill().await;
+        }
+        let mut said = Vec::new();
+        if !keep {
+            for bank in self.banks.iter() {
+                said.extend(bank.remove().await.err());
+            }
+        } else if self.shards.is_empty() {
+            // The directory stays, and this file may hold passwords.
+            let _ = std::fs::remove_file(self.directory.path().join("node.toml"));
+            for bank in self.banks.iter() {
+                let own = bank.own().map(|own| &own.name);
+                said.extend(own.map(|own| format!("kept in {}: {own}", bank.name())));
+            }
+        }
+        if keep {
+            said.push(format!("kept: {}", self.directory.keep().display()));
+        }
+        (!said.is_empty()).then(|| said.join("\n"))
+    }
+}
+
+/// A name that no other demo has, short enough for a cluster.
+pub fn fresh_name() -> String {
+    // The keys of a new state are random.
+    let random = RandomState::new().hash_one(std::process::id());
+    format!("demo-{:08x}", random as u32)
+}
+
+fn shard(name: &str, port: u16, node_url: &str, directory: &Path) -> Process {
+    let listen = format!("127.0.0.1:{port}");
+    let data = directory.join(name);
+    Process {
+        name: name.into(),
+        args: [
+            "shard".into(),
+            "--data-dir".into(),
+            data.into(),
+            "--listen".into(),
+            listen.clone().into(),
+            "--coordinator".into(),
+            node_url.into(),
+        ]
+        .into(),
+        url: format!("http://{listen}"),
+        log: directory.join(format!("{name}.log")),
+        child: None,
+    }
+}
+
+fn shard_bank(process: &Process) -> Result<Bank, String> {
+    let shard = Shard::builder(&process.url).build_shard().map_err(|e| e.to_string())?;
+    let (name, url) = (process.name.clone(), process.url.clone());
+    Ok(Bank::Shard(ShardBank { name, url, shard }))
+}
+
+fn database(number: usize, (name, url): &(String, String), cluster: &str) -> Bank {
+    let own = Own {
+        // Both banks may be in one database.
+        name: format!("handfast_{}_{number}", cluster.replace('-', "_")),
+        branches: format!("hf1_{cluster}_"),
+    };
+    Bank::database(name.clone(), url.clone(), own)
+}
+
+/// The node's settings. A file and not flags, because everybody can see a process's flags.
+fn settings(directory: &Path, port: u16, cluster: &str, banks: &[Bank; 2]) -> String {
+    let data = quoted(&directory.join("node").to_string_lossy());
+    let cluster = quoted(cluster);
+    let mut text = format!(
+        "data_dir = {data}\nlisten = \"127.0.0.1:{port}\"\ncluster = {cluster}\n\
+         recovery_interval_ms = 1000\n"
+    );
+    for bank in banks {
+        let (name, url) = (quoted(bank.name()), quoted(bank.url()));
+        let _ = write!(text, "\n[resources.{name}]\nurl = {url}\nlock_timeout_ms = 1000\n");
+        if let Bank::Mysql(bank) = bank {
+            let _ = writeln!(text, "marker_table = {}", quoted(&bank.marker_table()));
+        }
+    }
+    text
+}
+
+/// What JSON writes as a string, TOML reads as the same string.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}

@@ -1,0 +1,31 @@
+//! The `handfast` command, run as users run it.
+#![allow(clippy::unwrap_used)]
+
+mod demo;
+mod node;
+mod serve;
+mod usage;
+
+use std::process::{Command, Output};
+
+/// The command, without the variables of whoever runs the tests.
+fn handfast(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_handfast"));
+    command.args(args);
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("HANDFAST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Its exit code, stdout and stderr.
+fn ended(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn run(args: &[&str]) -> (i32, String, String) {
+    ended(handfast(args).output().unwrap())
+}

@@ -1,0 +1,135 @@
+//! The driver: what it takes, what it refuses, and when it stops.
+
+use std::{
+    path::Path,
+    sync::{Arc, mpsc},
+};
+
+use handfast_core::{
+    id::{BranchId, RequestId, RunId},
+    shard::{Effect, Input, Shard, Timer},
+    work::KeyOp,
+};
+use handfast_log::{Addressed, Partition, Sqlite, SqliteOptions, Staged};
+use handfast_server::driver::{self, DriverHandle, NotTaken, REQUESTS_MAX};
+
+#[tokio::test]
+async fn a_full_queue_refuses_requests_but_takes_answers() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, effects) = start(dir.path());
+    let (go, blocked) = mpsc::channel::<()>();
+    let (running, runs) = mpsc::channel();
+    let block = move |_: &mut _| {
+        running.send(()).unwrap();
+        let _ = blocked.recv();
+    };
+    driver.with(block).unwrap();
+    runs.recv().unwrap();
+    for number in 0..REQUESTS_MAX as u64 {
+        driver.try_send(abort(number)).unwrap();
+    }
+    assert_eq!(driver.try_send(abort(0)), Err(NotTaken::Full));
+    assert_eq!(driver.with(|_| ()), Err(NotTaken::Full));
+    driver.send_internal(abort(REQUESTS_MAX as u64));
+    go.send(()).unwrap();
+    // The answer to an effect goes before the requests, and everything taken is done.
+    let done: Vec<_> = (0..=REQUESTS_MAX).map(|_| replied(&effects)).collect();
+    assert_eq!(done[0], REQUESTS_MAX as u64);
+    assert_eq!(done[1..], (0..REQUESTS_MAX as u64).collect::<Vec<_>>());
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn a_stop_finishes_what_waits_and_takes_no_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, effects) = start(dir.path());
+    driver.try_send(abort(1)).unwrap();
+    driver.clone().stop().await;
+    assert_eq!(replied(&effects), 1);
+    assert_eq!(driver.try_send(abort(2)), Err(NotTaken::Stopped));
+    driver.stop().await;
+    let (partition, _) = open(dir.path());
+    let (_, saved, _) = partition.machines().next().unwrap();
+    assert_eq!(saved.finished.len(), 1);
+}
+
+#[tokio::test]
+async fn timers_fire_in_the_order_of_their_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, effects) = start(dir.path());
+    driver.arm(250, abort(2));
+    driver.arm(1, abort(1));
+    assert_eq!((replied(&effects), replied(&effects)), (1, 2));
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn a_lazy_record_is_written_without_being_forced() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, effects) = start(dir.path());
+    // An empty key is refused, and the refusal is a lazy record.
+    let ops = vec![KeyOp::Delete { key: String::new() }];
+    let (request, branch) = (RequestId(1), branch(1));
+    driver.try_send(addressed(Input::Prepare { request, branch, ops, lock_wait_ms: 1 })).unwrap();
+    assert_eq!(replied(&effects), 1);
+    loop {
+        let (seen, see) = mpsc::channel();
+        driver.with(move |partition| seen.send(partition.has_notes()).unwrap()).unwrap();
+        if !see.recv().unwrap() {
+            break;
+        }
+    }
+    driver.stop().await;
+}
+
+#[tokio::test]
+async fn what_recovery_asks_for_comes_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (driver, effects) = start(dir.path());
+    let ops = vec![KeyOp::Delete { key: "a".into() }];
+    let (request, id) = (RequestId(1), branch(1));
+    driver
+        .try_send(addressed(Input::Prepare { request, branch: id, ops, lock_wait_ms: 1 }))
+        .unwrap();
+    assert_eq!(replied(&effects), 1);
+    driver.stop().await;
+    let (driver, effects) = start(dir.path());
+    assert_eq!(effects.recv().unwrap(), Effect::Inquire { branch: branch(1) });
+    // A late timer of another branch is nothing.
+    driver.send_internal(addressed(Input::Fired(Timer::Inquire(branch(2)))));
+    driver.stop().await;
+    assert!(effects.recv().is_err(), "it asked for more");
+}
+
+fn start(dir: &Path) -> (DriverHandle<Shard>, mpsc::Receiver<Effect>) {
+    let (sent, effects) = mpsc::channel();
+    let on_effects = move |turn: Vec<(Arc<str>, Effect)>| {
+        for (_, effect) in turn {
+            drop(sent.send(effect));
+        }
+    };
+    (driver::spawn(open(dir), on_effects, |error| panic!("{error}")), effects)
+}
+
+fn open(dir: &Path) -> (Partition<Shard, Sqlite>, Staged<Shard>) {
+    Partition::open(Sqlite::open(dir, SqliteOptions::default()).unwrap()).unwrap()
+}
+
+fn replied(effects: &mpsc::Receiver<Effect>) -> u64 {
+    match effects.recv().unwrap() {
+        Effect::Reply { request, .. } => request.0,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn abort(number: u64) -> Addressed<Shard> {
+    addressed(Input::Abort { request: RequestId(number), branch: branch(number) })
+}
+
+fn addressed(input: Input) -> Addressed<Shard> {
+    Addressed { stream: "shard".into(), input, fresh: false }
+}
+
+fn branch(number: u64) -> BranchId {
+    BranchId { run: RunId { epoch: 1, number }, ..BranchId::parse("hf1_t_1_1_0").unwrap() }
+}

@@ -1,0 +1,89 @@
+//! A node with an API over it, and a way to send it requests without a socket.
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    http::{HeaderMap, Request, StatusCode},
+};
+use handfast_server::{
+    api,
+    config::Config,
+    node::{Node, NodeSettings},
+};
+use serde_json::Value as Json;
+use std::time::Duration;
+use tempfile::TempDir;
+use tower::ServiceExt;
+
+/// A node of its own in a directory of its own.
+pub struct World {
+    pub router: Router,
+    pub config: Config,
+    _dir: TempDir,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Json,
+}
+
+impl Answer {
+    /// The problem's code; the empty string if it is none.
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+impl World {
+    /// With two resources, `bank` (a database) and `shard`, that nobody answers for.
+    pub fn new(flags: &[(&str, &str)]) -> Self {
+        let dir = TempDir::new().unwrap();
+        let data = dir.path().join("data");
+        let nowhere = nowhere();
+        let mut all = vec![
+            ("data_dir".to_owned(), data.to_str().unwrap().to_owned()),
+            ("resources.bank.url".into(), format!("postgres://u@{nowhere}/bank")),
+            ("resources.shard.url".into(), format!("http://{nowhere}")),
+        ];
+        all.extend(flags.iter().map(|(key, value)| ((*key).into(), (*value).into())));
+        let config = Config::load(None, std::iter::empty(), &all).unwrap();
+        let for_resources = config.clone();
+        let node = Node::start(NodeSettings {
+            data_dir: config.data_dir.clone(),
+            cluster: None,
+            resources: Box::new(move |cluster| for_resources.resources(cluster)),
+            recovery_interval: Duration::from_secs(60),
+            open_max: config.open_max,
+            retention: Duration::from_secs(60),
+            on_broken: Box::new(|error| panic!("the log failed: {error}")),
+        })
+        .unwrap();
+        Self { router: api::router(node, &config), config, _dir: dir }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, 1 << 24).await.unwrap();
+        let body = serde_json::from_slice(&bytes)
+            .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&bytes).into()));
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn post(&self, path: &str, body: impl ToString) -> Answer {
+        let request = Request::post(path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap()).await
+    }
+}
+
+/// An address of this machine where nobody listens.
+pub fn nowhere() -> String {
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    socket.local_addr().unwrap().to_string()
+}

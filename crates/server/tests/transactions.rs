@@ -1,0 +1,127 @@
+//! Whole transactions through the API, over two shards on real sockets.
+
+use handfast_server::shard::{ShardConfig, ShardServer};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use crate::requests::World;
+
+struct Bank {
+    url: String,
+    stop: oneshot::Sender<()>,
+    server: JoinHandle<()>,
+    _dir: TempDir,
+}
+
+impl Bank {
+    async fn start() -> Self {
+        let dir = TempDir::new().unwrap();
+        let config = ShardConfig {
+            data_dir: dir.path().join("data"),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            coordinator: None,
+            token: None,
+            coordinator_token: None,
+        };
+        let shard = ShardServer::open(config).await.unwrap();
+        let url = format!("http://{}", shard.address());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let served = shard.serve(async move { drop(stopped.await) });
+        let server = tokio::spawn(async move { served.await.unwrap() });
+        Self { url, stop, server, _dir: dir }
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.server.await.unwrap();
+    }
+}
+
+/// Two banks, each with 100 in `alice`, and a node over them.
+async fn banks() -> (World, Bank, Bank) {
+    let (left, right) = (Bank::start().await, Bank::start().await);
+    let world =
+        World::new(&[("resources.left.url", &left.url), ("resources.right.url", &right.url)]);
+    let put = json!([{ "op": "put", "key": "alice", "value": 100 }]);
+    let answer = world.post("/v1/transactions", both("fill", put.clone(), put)).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    (world, left, right)
+}
+
+fn both(gid: &str, left: Json, right: Json) -> Json {
+    json!({ "gid": gid, "ack": "applied", "branches": [
+        { "name": "debit", "resource": "left", "keys": left },
+        { "name": "credit", "resource": "right", "keys": right },
+    ] })
+}
+
+fn transfer(gid: &str, amount: i64) -> Json {
+    both(
+        gid,
+        json!([{ "op": "add", "key": "alice", "by": -amount, "min": 0 }]),
+        json!([{ "op": "add", "key": "alice", "by": amount }]),
+    )
+}
+
+async fn balances(world: &World, gid: &str) -> [Json; 2] {
+    let get = json!([{ "op": "get", "key": "alice" }]);
+    let answer = world.post("/v1/transactions", both(gid, get.clone(), get)).await;
+    assert_eq!(answer.status.as_u16(), 200, "{}", answer.body);
+    let of = |branch: &str| answer.body["results"][branch][0]["rows"][0][1].clone();
+    [of("debit"), of("credit")]
+}
+
+#[tokio::test]
+async fn a_transfer_commits_everywhere_or_nowhere() {
+    let (world, left, right) = banks().await;
+    let done = world.post("/v1/transactions", transfer("t1", 30)).await;
+    assert_eq!(done.status.as_u16(), 200, "{}", done.body);
+    assert_eq!((&done.body["outcome"], &done.body["gid"]), (&json!("committed"), &json!("t1")));
+    assert_eq!(balances(&world, "b1").await, [json!(70), json!(130)]);
+
+    let poor = world.post("/v1/transactions", transfer("t2", 71)).await;
+    assert_eq!((poor.status.as_u16(), poor.code()), (409, "condition_failed"));
+    assert_eq!((&poor.body["branch"], &poor.body["retryable"]), (&json!("debit"), &json!(false)));
+    assert_eq!(balances(&world, "b2").await, [json!(70), json!(130)]);
+
+    let again = world.post("/v1/transactions", transfer("t1", 30)).await;
+    assert_eq!(again.status.as_u16(), 200, "{}", again.body);
+    assert_eq!(balances(&world, "b3").await, [json!(70), json!(130)]);
+
+    let listed = world.get("/v1/transactions?prefix=t1&resource=left").await;
+    assert_eq!(listed.body["transactions"][0]["gid"], "t1", "{}", listed.body);
+    let shown = world.get("/v1/transactions/t1").await;
+    assert!(shown.body["timeline"].as_array().is_some_and(|t| !t.is_empty()), "{}", shown.body);
+    left.stop().await;
+    right.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_transaction_waits_for_its_verb() {
+    let (world, left, right) = banks().await;
+    let held = |gid: &str| {
+        let mut body = transfer(gid, 10);
+        body["hold"] = json!(true);
+        body
+    };
+    let first = world.post("/v1/transactions", held("h1")).await;
+    assert_eq!((first.status.as_u16(), &first.body["outcome"]), (202, &json!("unknown")));
+    assert_eq!(first.headers["location"], "/v1/transactions/h1");
+    let told = world.post("/v1/transactions/h1:commit", "").await;
+    assert_eq!((told.status.as_u16(), &told.body["outcome"]), (200, &json!("committed")));
+    let late = world.post("/v1/transactions/h1:abort", "").await;
+    assert_eq!(late.status.as_u16(), 409, "{}", late.body);
+    let twice = world.post("/v1/transactions/h1:commit", "").await;
+    assert_eq!(twice.status.as_u16(), 200, "{}", twice.body);
+
+    world.post("/v1/transactions", held("h2")).await;
+    let because = json!({ "reason": "changed my mind" });
+    let told = world.post("/v1/transactions/h2:abort", because).await;
+    assert_eq!((told.status.as_u16(), &told.body["outcome"]), (200, &json!("aborted")));
+    let late = world.post("/v1/transactions/h2:commit", "").await;
+    assert_eq!((late.status.as_u16(), late.code()), (409, "caller_abort"), "{}", late.body);
+    assert_eq!(balances(&world, "b1").await, [json!(90), json!(110)]);
+    left.stop().await;
+    right.stop().await;
+}
