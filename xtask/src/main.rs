@@ -11,7 +11,7 @@ mod test;
 mod tidy;
 
 use clap::Parser;
-use xtask::{Result, process, servers};
+use xtask::{Result, install, process, servers};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "Tasks of Handfast's developers")]

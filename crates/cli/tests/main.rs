@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod demo;
+#[cfg(feature = "kill-points")]
+mod kill;
 mod node;
 mod serve;
 mod usage;

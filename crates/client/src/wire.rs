@@ -31,7 +31,7 @@ pub struct BeginTransaction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait: Option<Wait>,
     /// Prepare everything, then wait for `:commit` or `:abort`; aborted when `timeout_ms` is over.
-    /// The request itself does not wait: it is answered 202 at once, and `:commit` waits instead.
+    /// A request that waits is answered 202, state `held`, when all branches have voted yes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
     /// 1 to 64, with different names.

@@ -11,8 +11,8 @@
 //! Rules, with their sources (Gray and Reuter 1993; Mohan, Lindsay, Obermarck 1986, "R*"):
 //!
 //! * Strict two-phase locking: all row locks of a branch are taken before its first operation, in
-//!   the order of the keys, and kept until its decision. So branches cannot deadlock within a shard;
-//!   across shards a bounded wait ends it.
+//!   the order of the keys, and kept until its decision. So branches cannot deadlock within a
+//!   shard; across shards a bounded wait ends it.
 //! * `Prepared` is forced before the vote yes leaves (R*, section 2). From then on the shard never
 //!   decides alone.
 //! * A branch without writes votes read-only, lets go and is forgotten (R*, 3.2).

@@ -121,6 +121,9 @@ impl Step<'_> {
             Some(before) if *before != begin.fingerprint => {
                 self.reply(begin.request, Answer::OtherContent);
             }
+            Some(_) if self.live.voting.as_ref().is_some_and(Voting::is_held) => {
+                self.reply(begin.request, Answer::Held);
+            }
             Some(_) => self.attend(begin.request, begin.ack),
             None => self.start(begin),
         }
@@ -174,7 +177,11 @@ impl Step<'_> {
                 self.decide(Decision::Abort(reason));
             }
             Vote::Yes(_) | Vote::ReadOnly => {
-                if voting.is_unanimous() && !voting.hold {
+                if voting.is_held() {
+                    for (request, _) in core::mem::take(&mut self.live.waiters) {
+                        self.reply(request, Answer::Held);
+                    }
+                } else if voting.is_unanimous() {
                     self.all_voted_yes();
                 }
             }

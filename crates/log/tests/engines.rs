@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use handfast_log::{
-    Log, Memory, Sqlite, SqliteOptions,
+    Batch, Log, Memory, Sqlite, SqliteOptions,
     conformance::{Engine, conformance},
 };
 
@@ -46,6 +46,22 @@ fn sqlite_conforms_when_closed() {
             Sqlite::open(&dir, SqliteOptions::default()).unwrap()
         },
     });
+}
+
+#[test]
+fn sqlite_removes_the_records_before_a_snapshot() {
+    let kept = Kept::default();
+    let mut log = kept.open(Scratch::new(), SqliteOptions::default());
+    log.append(&batch("long", &["1"; 50], true), 1).unwrap();
+    log.append(&batch("other", &["1"; 7], true), 1).unwrap();
+    let mut change = batch("long", &["2", "3"], true).changes()[0].clone();
+    change.snapshot = true;
+    let mut snapshot = Batch::default();
+    snapshot.push(change);
+    log.append(&snapshot, 2).unwrap();
+    let database = rusqlite::Connection::open(log.dir().join("log.db")).unwrap();
+    let count = "SELECT count(*) FROM record";
+    assert_eq!(database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 7 + 1);
 }
 
 #[test]

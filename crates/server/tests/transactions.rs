@@ -107,6 +107,7 @@ async fn a_held_transaction_waits_for_its_verb() {
     };
     let first = world.post("/v1/transactions", held("h1")).await;
     assert_eq!((first.status.as_u16(), &first.body["outcome"]), (202, &json!("unknown")));
+    assert_eq!(first.body["state"], "held", "all have voted: {}", first.body);
     assert_eq!(first.headers["location"], "/v1/transactions/h1");
     let told = world.post("/v1/transactions/h1:commit", "").await;
     assert_eq!((told.status.as_u16(), &told.body["outcome"]), (200, &json!("committed")));

@@ -37,11 +37,13 @@ pub async fn run(args: Demo, output: &Output) -> Result<Exit, Failure> {
     let plan = Arc::new(Plan::new(&args));
     let screen = Arc::new(Screen::new(args.transfers));
     screen.say(&format!("seed {} (the same seed makes the same choices)", plan.seed));
+    // Heard from now on, so that what is started is also removed.
+    let stop = super::stop_signal()?;
     let mut world =
         World::start(&resources, &screen).await.map_err(|why| Failure::new(Exit::No, why))?;
     let played = tokio::select! {
         played = play(&mut world, &plan, &screen) => played,
-        _ = tokio::signal::ctrl_c() => {
+        () = stop => {
             screen.finish();
             let kept = world.end(args.keep).await.unwrap_or_default();
             return Err(Failure::new(Exit::No, format!("interrupted\n{kept}")));

@@ -34,11 +34,11 @@ pub async fn run(args: Tx, output: &Output) -> Result<Exit, Failure> {
         }
         TxCommand::Commit(told) => {
             let outcome = hf.commit(&told.gid, &told.reason).await?;
-            Ok(tell(&outcome, output, Exit::Ok, Exit::No))
+            Ok(tell(&hf, outcome, output, Exit::Ok, Exit::No).await)
         }
         TxCommand::Abort(told) => {
             let outcome = hf.abort(&told.gid, &told.reason).await?;
-            Ok(tell(&outcome, output, Exit::No, Exit::Ok))
+            Ok(tell(&hf, outcome, output, Exit::No, Exit::Ok).await)
         }
         TxCommand::Retry(told) => {
             output.data(&hf.retry(&told.gid, &told.reason).await?, |t| show::page(t, now_ms()));
@@ -91,9 +91,17 @@ fn lines(transactions: &[TransactionLine]) -> String {
     table(&["GID", "STATE", "CHANGED", "RESOURCES"], &rows)
 }
 
-fn tell(outcome: &Outcome, output: &Output, committed: Exit, aborted: Exit) -> Exit {
-    if let Some(transaction) = outcome.transaction() {
-        output.data(transaction, |t| show::page(t, now_ms()));
+async fn tell(
+    hf: &Handfast,
+    outcome: Outcome,
+    output: &Output,
+    committed: Exit,
+    aborted: Exit,
+) -> Exit {
+    if let Some(answered) = outcome.transaction() {
+        // The answer tells the outcome; how far the branches are is asked for.
+        let whole = hf.get(&answered.gid).await;
+        output.data(whole.as_ref().unwrap_or(answered), |t| show::page(t, now_ms()));
     }
     match outcome {
         Outcome::Committed(_) => committed,

@@ -222,6 +222,11 @@ impl Voting {
         self.branches.iter().all(|(.., vote)| matches!(vote, Some(Vote::Yes(_) | Vote::ReadOnly)))
     }
 
+    /// All branches voted, none no, and it waits for the caller's word.
+    pub fn is_held(&self) -> bool {
+        self.hold && self.is_unanimous()
+    }
+
     /// What a decision taken now is about. A branch that has not voted may yet prepare.
     pub(super) fn case(&self) -> Case {
         let branches = self.branches.iter().map(|(name, resource, vote)| {

@@ -151,6 +151,7 @@ impl Display for Answer {
         match self {
             Self::Committed => f.write_str("committed"),
             Self::Aborted(reason) => write!(f, "aborted ({reason})"),
+            Self::Held => f.write_str("held"),
             Self::Mixed => f.write_str("mixed"),
             Self::OtherContent => f.write_str("other content"),
             Self::Busy => f.write_str("busy"),

@@ -328,6 +328,8 @@ pub enum Answer {
     Committed,
     /// It does not happen.
     Aborted(Reason),
+    /// All branches voted yes; it waits for the caller's word.
+    Held,
     /// Decided, but a branch was finished against the decision.
     Mixed,
     /// The gid was used with other content; nothing was done.

@@ -1,8 +1,8 @@
-//! Every schedule of a small world: three transactions on one shard, doubled and late messages, lost
-//! answers, timers, crashes at every moment.
+//! Every schedule of a small world: three transactions on one shard, doubled and late messages,
+//! lost answers, timers, a crash at every moment.
 //!
-//! A message once sent may arrive any number of times, or never: sending is choosing to step. States
-//! that were seen are not walked again, so the walk ends by itself.
+//! A message once sent may arrive any number of times, or never: sending is choosing to step.
+//! States that were seen are not walked again, so the walk ends by itself.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 

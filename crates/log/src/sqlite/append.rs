@@ -65,7 +65,7 @@ impl Known {
                 last += 1;
                 rows.insert_record(last, place.id, version, body)?;
             }
-            if change.snapshot && before.is_some() {
+            if change.snapshot {
                 let mut cut = connection.prepare_cached(CUT_RECORDS)?;
                 cut.execute(params![place.id, to_sql(last)])?;
             }

@@ -63,8 +63,6 @@ impl Rules {
             })
             .collect::<Result<_, Problem>>()?;
         let wait_ms = match request.wait.unwrap_or_default() {
-            // What is held has no outcome to wait for; its `:commit` waits, for the votes too.
-            _ if request.hold => 0,
             Wait::Outcome => (timeout_ms + WAIT_MARGIN_MS).min(self.limits.wait_ms_max),
             Wait::None => 0,
         };

@@ -59,6 +59,7 @@ pub(super) fn answered(
             transaction.reason = Some(abort_reason(&reason));
             Ok(transaction)
         }
+        Answer::Held => Ok(bare(gid, Outcome::Unknown, State::Held)),
         // Decided, but not so everywhere: neither "it happened" nor "it did not" is true.
         Answer::Mixed => Ok(bare(gid, Outcome::Unknown, State::Mixed)),
         Answer::OtherContent => Err(Rejected::OtherContent),
@@ -144,7 +145,7 @@ fn state(name: &str) -> wire::State {
 }
 
 fn voting_state(voting: &Voting) -> wire::State {
-    match voting.hold && voting.is_unanimous() {
+    match voting.is_held() {
         true => wire::State::Held,
         false => wire::State::Preparing,
     }

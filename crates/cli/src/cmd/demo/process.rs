@@ -62,11 +62,12 @@ impl Process {
         let probe = Handfast::builder(&self.url).build().map_err(|e| e.to_string())?;
         let deadline = Instant::now() + READY_WITHIN;
         loop {
-            let Err(why) = probe.ready().await else { return Ok(()) };
+            let answer = probe.ready().await;
             let child = self.child.as_mut().expect("just started");
             if let Ok(Some(status)) = child.try_wait() {
                 return Err(format!("{} ended with {status}:\n{}", self.name, self.last_lines()));
             }
+            let Err(why) = answer else { return Ok(()) };
             if Instant::now() > deadline {
                 let lines = self.last_lines();
                 return Err(format!("{} does not become ready: {why}\n{lines}", self.name));
@@ -88,8 +89,8 @@ impl Process {
 pub fn free_ports() -> Result<[u16; 3], String> {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 12_000;
-    // Each demo starts to look elsewhere.
-    let start = (std::process::id() % u32::from(COUNT)) as u16;
+    // Each demo looks at other ports first.
+    let start = (std::process::id() % u32::from(COUNT / 3)) as u16 * 3;
     let candidates = (0..COUNT).map(|step| FIRST + (start + step) % COUNT);
     let free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(3);
     let free: Vec<u16> = free.collect();

@@ -451,7 +451,8 @@ impl World {
                 self.runs[(request.0 - OTHERS) as usize].inquired_commit = true;
             }
             Answer::InquiryAbort => self.runs[(request.0 - OTHERS) as usize].inquired_abort = true,
-            Answer::InquiryPending
+            Answer::Held
+            | Answer::InquiryPending
             | Answer::NoSuchTransaction
             | Answer::WrongState(_)
             | Answer::Taken => {}
