@@ -76,7 +76,8 @@ pub struct Shard {
 #[derive(Args)]
 pub struct Demo {
     /// How many transfers.
-    #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(long, default_value_t = 2_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub transfers: u32,
     /// How many clients at once.
     #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=256))]

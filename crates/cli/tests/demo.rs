@@ -4,16 +4,48 @@ use serde_json::Value;
 
 use crate::run;
 
-#[test]
-fn no_money_is_lost_while_everything_is_killed() {
+/// Runs it with so many kills of three kinds of victim, and checks what it reports.
+fn demo(more: &[&str]) -> Value {
     let args = ["demo", "--transfers", "150", "--kills", "3", "--seed", "7", "--json"];
-    let (code, out, err) = run(&args);
-    let report: Value = serde_json::from_str(&out).expect(&err);
+    let (code, out, err) = run(&[&args, more].concat());
     assert_eq!(code, 0, "{out}\n{err}");
+    let report: Value = serde_json::from_str(&out).expect(&err);
     assert_eq!(report["money_before"], 200_000);
     assert_eq!(report["money_after"], 200_000);
     // The interesting cases were reached.
     assert!(report["committed"].as_u64().unwrap() > 50, "{out}");
     assert!(!report["aborted"].as_object().unwrap().is_empty(), "{out}");
     assert_eq!(report["kills"].as_object().unwrap().len(), 3, "{out}");
+    report
+}
+
+#[test]
+fn no_money_is_lost_while_everything_is_killed() {
+    demo(&[]);
+}
+
+#[test]
+fn no_money_is_lost_between_real_databases() {
+    let Some((postgres, mysql)) = databases() else { return };
+    let (checking, savings) = (format!("checking={postgres}"), format!("savings={mysql}"));
+    let report = demo(&["--resource", &checking, "--resource", &savings]);
+    assert_eq!(report["banks"][0], "checking");
+    // Both in one database: they must not take each other's names.
+    let savings = format!("savings={postgres}");
+    demo(&["--resource", &checking, "--resource", &savings]);
+}
+
+/// The test servers, if there are any.
+fn databases() -> Option<(String, String)> {
+    let first = |name: &str| {
+        let urls = std::env::var(name).ok()?;
+        urls.split(',').next().map(str::to_owned)
+    };
+    let found = first("HANDFAST_TEST_POSTGRES").zip(first("HANDFAST_TEST_MYSQL"));
+    if found.is_none() {
+        let required = ["CI", "HANDFAST_TEST_REQUIRED"].iter().any(|v| std::env::var(v).is_ok());
+        assert!(!required, "no database servers are given; use `cargo xtask test`");
+        eprintln!("NOT RUN: the demo over databases: use `cargo xtask test`");
+    }
+    found
 }

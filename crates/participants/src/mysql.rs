@@ -7,12 +7,12 @@
 //! [`sessions::Server::detaches`]: where it is bound to its branch, it is kept, and the decision
 //! is carried out on that very session.
 
-mod xa;
-mod work;
+mod check;
 mod finish;
 mod marker;
 mod sessions;
-mod check;
+mod work;
+mod xa;
 
 mod errors;
 mod statements;
@@ -161,9 +161,7 @@ impl Mysql {
             worked = timeout_at(deadline, self.work(&task)) => worked,
         };
         match worked {
-            Err(_) => {
-                no(refusal(refusal::TIMEOUT, Passing, format!("no vote within {within:?}")))
-            }
+            Err(_) => no(refusal(refusal::TIMEOUT, Passing, format!("no vote within {within:?}"))),
             Ok(Err(prepared)) => prepared,
             Ok(Ok((session, rows))) => self.seal(task, working, session, rows, deadline).await,
         }

@@ -1,12 +1,14 @@
 //! PostgreSQL as a participant: `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`.
 //!
-//! [`session`] is the first phase on one connection, [`finish`] the second phase and the proof of
-//! what became of a branch, [`pool`] the bounded connections, [`crate::branches`] what this process
-//! works on right now. Nothing here decides: it does as told and says what it knows.
+//! [`mod@work`] and [`session`] are the first phase on one connection, [`finish`] is the second
+//! and the proof of what became of a branch, [`pool`] the bounded connections,
+//! [`crate::branches`] what this process works on right now. Nothing here decides: it does as
+//! told and says what it knows.
 
 mod check;
 mod finish;
 mod session;
+mod work;
 
 mod connect;
 mod errors;
@@ -31,7 +33,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::{
     errors::Fault,
     pool::{Lease, Pool},
-    session::Worked,
+    statements::Statements,
+    work::{Worked, Wrote},
 };
 use crate::{
     Finding, InDoubt, Participant, Pending, Prepared, Settings, Unreachable,
@@ -145,12 +148,11 @@ impl Postgres {
             Ok(worked) => worked,
             Err(refusal) => return no(refusal),
         };
-        match worked.xid {
-            None => self.read_only(lease, worked.rows, deadline).await,
-            Some(xid) if held => hold(working, lease, &xid, worked.rows),
-            Some(xid) => {
-                let proof = finish::proof(&lease.session, &xid);
-                self.prepare_worked(branch, working, lease, proof, worked.rows, deadline).await
+        match worked.wrote {
+            Wrote::Nothing => self.read_only(lease, worked.rows, deadline).await,
+            Wrote::Under(xid) if held => hold(working, lease, &xid, worked.rows),
+            Wrote::Under(_) | Wrote::Something => {
+                self.prepare_worked(branch, working, lease, worked.rows, deadline).await
             }
         }
     }
@@ -177,11 +179,11 @@ impl Postgres {
             };
             match worked {
                 Ok(worked) => return Ok((lease, worked)),
-                Err(Fault::Broken(_)) if lease.reused && !lease.session.answered() => {}
+                Err(Fault::Broken(_)) if lease.reused && !lease.session.answered => {}
                 Err(Fault::Broken(why)) => return Err(Fault::Broken(why).refusal()),
                 Err(fault) => {
                     if matches!(fault.state(), "0A000" | "26000") {
-                        lease.session.forget_statements();
+                        *lease.session.statements() = Statements::default();
                     }
                     let cleaning = lease.session.clean(true);
                     self.pool.give_back(lease, Some(cleaning));
@@ -209,7 +211,6 @@ impl Postgres {
         branch: &BranchId,
         mut working: Working<'_, Lease>,
         lease: Lease,
-        proof: Proof,
         rows: Vec<Rows>,
         deadline: Instant,
     ) -> Prepared {
@@ -219,7 +220,7 @@ impl Postgres {
             prepared = timeout_at(deadline, lease.session.prepare(branch)) => prepared,
         };
         match prepared {
-            Ok(Ok(cleaning)) => {
+            Ok(Ok((proof, cleaning))) => {
                 self.pool.give_back(lease, Some(cleaning));
                 Prepared { vote: Vote::Yes(proof), rows }
             }
@@ -321,7 +322,7 @@ impl Postgres {
 }
 
 fn hold(working: Working<'_, Lease>, lease: Lease, xid: &str, rows: Vec<Rows>) -> Prepared {
-    let proof = finish::proof(&lease.session, xid);
+    let proof = lease.session.proof(xid);
     match working.hold(lease) {
         Ok(()) => Prepared { vote: Vote::Yes(proof), rows },
         // Dropping the session rolls it back.

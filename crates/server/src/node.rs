@@ -52,7 +52,7 @@ pub struct Begin {
     pub ack: wire::AckWhen,
     /// Whether to wait for `commit` after the votes.
     pub hold: bool,
-    /// What makes two requests with one gid the same: a hash over branches, hold and timeout.
+    /// What makes two requests with one gid the same: a hash over branches and hold.
     pub fingerprint: String,
     /// How long the caller waits; 0 = not at all.
     pub wait_ms: u64,
@@ -62,14 +62,20 @@ pub struct Begin {
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Commit a held one.
-    Commit,
+    Commit {
+        /// Why; kept in the node's own log lines.
+        reason: String,
+    },
     /// Abort one that is not decided.
     Abort {
         /// Why; kept in the log.
         reason: String,
     },
     /// Try its branches again now.
-    Retry,
+    Retry {
+        /// Why; kept in the node's own log lines.
+        reason: String,
+    },
     /// Declare a branch finished.
     Resolve {
         /// Which branch.
@@ -107,6 +113,9 @@ pub enum Rejected {
     WrongState(String),
 }
 
+/// Makes the resources' settings for a cluster.
+pub type MakeResources = Box<dyn FnOnce(&Cluster) -> Vec<handfast_participants::Settings> + Send>;
+
 /// What a node needs to start.
 pub struct NodeSettings {
     /// Where the log is.
@@ -114,7 +123,7 @@ pub struct NodeSettings {
     /// The cluster's name; kept in the log, made at random if absent.
     pub cluster: Option<Cluster>,
     /// Makes the resources' settings, once the cluster's name is known.
-    pub resources: Box<dyn FnOnce(&Cluster) -> Vec<handfast_participants::Settings> + Send>,
+    pub resources: MakeResources,
     /// How often resources are searched for forgotten branches.
     pub recovery_interval: Duration,
     /// Most transactions that may be open at once.
@@ -320,15 +329,16 @@ impl Node {
     ) -> Result<wire::Transaction, Rejected> {
         let branch = match &command {
             Command::Resolve { branch, .. } => self.branch_index(gid, branch).await?,
-            Command::Commit | Command::Abort { .. } | Command::Retry => 0,
+            Command::Commit { .. } | Command::Abort { .. } | Command::Retry { .. } => 0,
         };
+        tracing::info!(gid, by, ?command, "a word from outside");
         let (waiting, answered) = self.inner.callers.wait(None);
         let request = waiting.request;
         let signed = |reason: String| format!("{reason} (by {by})");
         let input = match command {
-            Command::Commit => Input::CommitAsked { request },
+            Command::Commit { .. } => Input::CommitAsked { request },
             Command::Abort { reason } => Input::AbortAsked { request, reason: signed(reason) },
-            Command::Retry => Input::RetryAsked { request },
+            Command::Retry { .. } => Input::RetryAsked { request },
             Command::Resolve { committed, reason, .. } => {
                 Input::Resolved { request, branch, committed, reason: signed(reason) }
             }

@@ -96,8 +96,24 @@ fn meaning(said: &ServerError) -> (&'static str, Cause) {
         // A trigger or procedure of the schema says no with SIGNAL.
         1644 => (refusal::SQL_ERROR, Business),
         // Too many connections, shutting down, out of resources, killed.
-        1021 | 1037 | 1038 | 1040 | 1041 | 1053 | 1114 | 1129 | 1158..=1161 | 1180 | 1181
-        | 1203 | 1226 | 1317 | 1461 | 1927 | 3101 | 3169 => (refusal::SQL_ERROR, Passing),
+        1021
+        | 1037
+        | 1038
+        | 1040
+        | 1041
+        | 1053
+        | 1114
+        | 1129
+        | 1158..=1161
+        | 1180
+        | 1181
+        | 1203
+        | 1226
+        | 1317
+        | 1461
+        | 1927
+        | 3101
+        | 3169 => (refusal::SQL_ERROR, Passing),
         _ if said.state.starts_with("42") => (refusal::SQL_SYNTAX, Request),
         _ => (refusal::SQL_ERROR, Request),
     }

@@ -57,6 +57,21 @@ impl Marker {
         )
     }
 
+    /// Leaves a marker and takes it back, in a branch of this session that is never prepared.
+    pub(super) fn trial(&self, session: &Session) -> String {
+        let table = &self.0;
+        let name = format!("'handfast-check-{}'", session.id());
+        format!(
+            "XA START {name}; INSERT INTO {table} (branch) VALUES ({name}); \
+             DELETE FROM {table} WHERE branch = {name}; XA END {name}; XA ROLLBACK {name}"
+        )
+    }
+
+    /// The table's name, quoted.
+    pub(super) fn name(&self) -> &str {
+        &self.0
+    }
+
     /// Whether a branch's marker is there, committed. `None`: there is no table.
     pub(super) async fn is_there(
         &self,

@@ -93,8 +93,7 @@ pub(super) struct Stopped {
 impl Sessions {
     /// Checks the settings; does not connect.
     pub(super) fn new(settings: &Settings) -> Result<Arc<Self>, String> {
-        let opts = opts(settings)
-            .map_err(|why| format!("resource `{}`: {why}", settings.name))?;
+        let opts = opts(settings).map_err(|why| format!("resource `{}`: {why}", settings.name))?;
         let most = settings.connections_max.max(2);
         let reserved = (most / 4).clamp(1, RESERVED_MAX);
         Ok(Arc::new(Self {
@@ -126,6 +125,14 @@ impl Sessions {
         self.session(permit.expect("the semaphore is never closed")).await
     }
 
+    /// As [`Sessions::finish`], but newly connected.
+    pub(super) async fn fresh(self: &Arc<Self>) -> Result<Session, Refusal> {
+        let permit = self.reserved.clone().acquire_owned().await;
+        // Its place among those that are allowed.
+        drop(self.idle().pop());
+        self.connect(permit.expect("the semaphore is never closed")).await
+    }
+
     /// Closes all idle sessions: one of them turned out to be dead.
     pub(super) fn forget_idle(&self) {
         let dead = std::mem::take(&mut *self.idle());
@@ -134,14 +141,19 @@ impl Sessions {
 
     async fn session(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session, Refusal> {
         let idle = self.idle().pop();
-        let alarm = Alarm { sessions: self.clone(), in_flight: false, branch: None };
         if let Some(Idle { conn, server, since }) = idle
             && since.elapsed() < IDLE_MAX
         {
+            let alarm = self.alarm();
             return Ok(Session { server, reused: true, soiled: false, conn, alarm, permit });
         }
+        self.connect(permit).await
+    }
+
+    async fn connect(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session, Refusal> {
         match timeout(self.connect_timeout, connect(self.opts.clone())).await {
             Ok(Ok((conn, server))) => {
+                let alarm = self.alarm();
                 Ok(Session { server, reused: false, soiled: false, conn, alarm, permit })
             }
             Ok(Err(error)) => Err(errors::connecting(&error)),
@@ -152,12 +164,21 @@ impl Sessions {
         }
     }
 
+    fn alarm(self: &Arc<Self>) -> Alarm {
+        Alarm { sessions: self.clone(), in_flight: false, branch: None }
+    }
+
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Session {
+    /// The server's number of it.
+    pub(super) fn id(&self) -> u32 {
+        self.conn.id()
+    }
+
     /// Names the branch that it works on from now, or none.
     pub(super) fn works_on(&mut self, branch: Option<&BranchId>) {
         self.alarm.branch = branch.cloned();
@@ -169,12 +190,12 @@ impl Session {
         let (mut done, mut sets) = (0, Vec::new());
         let ended: Result<(), Error> = async {
             let mut result = self.conn.query_iter(text).await?;
-            done = 1;
             while !result.is_empty() {
                 sets.push(result.collect().await?);
                 done += 1;
             }
-            Ok(())
+            // The driver keeps the error of a later statement until somebody asks for more.
+            result.drop_result().await
         }
         .await;
         self.alarm.in_flight = matches!(&ended, Err(error) if error.is_fatal());
@@ -257,9 +278,7 @@ fn opts(settings: &Settings) -> Result<Opts, String> {
         drop(rustls::crypto::ring::default_provider().install_default());
         let mut ssl = address.ssl_opts().cloned().unwrap_or_else(SslOpts::default);
         if let Some(path) = &settings.ca_file {
-            ssl = ssl
-                .with_root_certs(vec![path.clone().into()])
-                .with_disable_built_in_roots(true);
+            ssl = ssl.with_root_certs(vec![path.clone().into()]).with_disable_built_in_roots(true);
         }
         opts = opts.ssl_opts(ssl);
     }

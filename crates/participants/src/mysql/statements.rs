@@ -10,8 +10,19 @@ use crate::refusal::{self, refusal};
 /// Commands that would start, end or prepare the branch itself, hide another command, or leave
 /// its database. What would commit by itself (DDL) the server refuses within XA.
 const NOT_ALLOWED: [&str; 13] = [
-    "BEGIN", "BINLOG", "COMMIT", "DEALLOCATE", "EXECUTE", "PREPARE", "RELEASE", "ROLLBACK",
-    "SAVEPOINT", "START", "USE", "XA", "KILL",
+    "BEGIN",
+    "BINLOG",
+    "COMMIT",
+    "DEALLOCATE",
+    "EXECUTE",
+    "PREPARE",
+    "RELEASE",
+    "ROLLBACK",
+    "SAVEPOINT",
+    "START",
+    "USE",
+    "XA",
+    "KILL",
 ];
 
 /// Commands after which a session is as it was before, once the transaction is over.
@@ -117,7 +128,8 @@ mod tests {
         for text in ["select 1", "insert into t values (1)", "(select 2)"] {
             assert!(is_tidy(&statement(text)), "{text}");
         }
-        for text in ["set x = 1", "select @a := 1", "call p()", "create temporary table t (a int)"] {
+        for text in ["set x = 1", "select @a := 1", "call p()", "create temporary table t (a int)"]
+        {
             assert!(!is_tidy(&statement(text)), "{text}");
         }
     }

@@ -219,6 +219,8 @@ async fn fetch(
             }
         }
     }
+    // The driver keeps the error of a later result until somebody asks for more.
+    result.drop_result().await?;
     fetched.rows = fetched.rows.filter(|_| statement.returns);
     Ok(fetched)
 }
@@ -242,7 +244,11 @@ impl Fetched {
 
 /// What an error is, where nothing can have been prepared.
 pub(super) fn fault(error: &Error) -> Fault {
-    if error.is_fatal() { Fault::Dead(errors::refused(error)) } else { Fault::Refused(errors::refused(error)) }
+    if error.is_fatal() {
+        Fault::Dead(errors::refused(error))
+    } else {
+        Fault::Refused(errors::refused(error))
+    }
 }
 
 /// The sum over the rows of [`WRITTEN`], which is the last result.

@@ -29,11 +29,6 @@ enum Fate {
     Unprovable(String),
 }
 
-/// The proof of a branch: where, and which transaction.
-pub(super) fn proof(session: &Session, xid: &str) -> Proof {
-    Proof(format!("pg:{}:{xid}", session.server()))
-}
-
 impl Session {
     /// Commits a prepared branch, or finds out what became of it.
     pub(super) async fn commit_prepared(&self, branch: &BranchId, proof: &Proof) -> Ack {

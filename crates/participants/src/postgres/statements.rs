@@ -6,7 +6,7 @@ use tokio_postgres::Statement;
 
 /// Most statements that one connection keeps prepared.
 const STATEMENTS_MAX: usize = 128;
-const _: () = assert!(STATEMENTS_MAX >= super::session::TOGETHER_MAX);
+const _: () = assert!(STATEMENTS_MAX >= super::work::TOGETHER_MAX);
 
 /// Prepared statements by their text.
 #[derive(Default)]
@@ -17,10 +17,6 @@ pub(super) struct Statements {
 }
 
 impl Statements {
-    pub(super) fn contains(&self, text: &str) -> bool {
-        self.known.contains_key(text)
-    }
-
     /// Finds a statement and marks it as used.
     pub(super) fn touch(&mut self, text: &str) -> Option<Statement> {
         self.clock += 1;

@@ -29,6 +29,11 @@ const NOT_ALLOWED: [&str; 15] = [
     "unlisten",
 ];
 
+/// Commands that change rows, and so have a transaction id once they changed any.
+const CHANGING: [&str; 4] = ["insert", "update", "delete", "merge"];
+/// Commands that only read, or wrap one that changes rows.
+const READING: [&str; 4] = ["select", "values", "with", "table"];
+
 /// How much of a statement a message quotes, in characters.
 const START_MAX: usize = 60;
 
@@ -65,6 +70,21 @@ pub(super) fn check(text: &str) -> Result<(), Fault> {
         return Err(Fault::ours(refusal::SQL_NOT_ALLOWED, Request, message));
     }
     Ok(())
+}
+
+/// Whether this is an ordinary query or change of rows.
+pub(super) fn is_plain(text: &str) -> bool {
+    changes_rows(text) || is_one_of(text, &READING)
+}
+
+/// Whether each row that this counts is a change.
+pub(super) fn changes_rows(text: &str) -> bool {
+    is_one_of(text, &CHANGING)
+}
+
+fn is_one_of(text: &str, words: &[&str]) -> bool {
+    let word = first_word(text);
+    words.iter().any(|known| known.eq_ignore_ascii_case(word))
 }
 
 /// The start of a statement, to tell which one is meant.

@@ -1,1 +1,307 @@
+//! What MariaDB and MySQL do that an adapter must know.
 
+use std::time::Duration;
+
+use futures_util::future::join;
+use handfast_core::{
+    vote::{
+        Ack,
+        Cause::{Passing, Request},
+        Proof, Vote,
+    },
+    work::{Isolation, Param, Sql, Statement, Work},
+};
+use handfast_participants::{
+    Participant, Prepared,
+    conformance::{self, Bed, START, branch, plain, sql, until_known, work, yes},
+};
+use mysql_async::{Error, prelude::Queryable};
+
+use super::bed::{FORMAT, Mysql, bed};
+
+const AMPLE: Duration = Duration::from_secs(30);
+
+/// Runs a branch to its end; the rows that it returned.
+async fn done(db: &dyn Participant, bed: &Mysql, work: Work) -> Prepared {
+    let id = branch(bed);
+    let prepared = db.prepare(id.clone(), work, AMPLE).await;
+    match &prepared.vote {
+        Vote::Yes(proof) => assert_eq!(db.commit(id, proof.clone()).await, Ack::Finished),
+        vote => assert_eq!(*vote, Vote::ReadOnly),
+    }
+    prepared
+}
+
+fn returning(text: &str) -> Statement {
+    Statement { returns: true, ..plain(text) }
+}
+
+async fn mariadb(case: &str) -> Option<Mysql> {
+    let bed = bed(case).await?;
+    let version: String = bed.sql("SELECT VERSION()").await[0].get(0).unwrap();
+    version.contains("MariaDB").then_some(bed)
+}
+
+/// While the session that prepared lives, everybody else is told that there is no such branch,
+/// although it is on the list. It would be wrong to take that for finished.
+#[tokio::test]
+async fn no_such_branch_does_not_mean_finished() {
+    let Some(bed) = mariadb("no_such_branch_does_not_mean_finished").await else { return };
+    let (owner, other) = (bed.participant(4), bed.participant(4));
+    let (one, two) = (branch(&bed), branch(&bed));
+    let proof = yes(owner.prepare(one.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    yes(owner.prepare(two.clone(), work([bed.add(2, 1)]), AMPLE).await);
+    let told = bed.connect().await.query_drop(format!("XA COMMIT '{one}','',{FORMAT}")).await;
+    assert!(matches!(told, Err(Error::Server(said)) if said.code == 1397), "the trap is gone");
+    assert_eq!(conformance::own(&*other).await.len(), 2);
+
+    // Another process ends the owner first, and then finishes.
+    assert_eq!(other.commit(one.clone(), proof.clone()).await, Ack::Finished);
+    assert_eq!(other.abort(two.clone(), Proof::default()).await, Ack::Finished);
+    assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START + 1), Some(START)));
+    // The owner finds out.
+    assert_eq!(owner.commit(one, proof).await, Ack::Finished);
+    assert_eq!(owner.abort(two, Proof::default()).await, Ack::Finished);
+}
+
+/// A session that prepared can do nothing else. The adapter works on others meanwhile, and uses
+/// it again once the branch is finished.
+#[tokio::test]
+async fn a_session_is_bound_to_its_branch_and_then_free() {
+    let Some(bed) = mariadb("a_session_is_bound_to_its_branch_and_then_free").await else { return };
+    let db = bed.participant(4);
+    let id = branch(&bed);
+    let proof = yes(db.prepare(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    assert_eq!(bed.sessions().await, 1);
+    for _ in 0..3 {
+        done(&*db, &bed, work([bed.add(2, 1)])).await;
+    }
+    assert_eq!(bed.sessions().await, 2);
+    assert_eq!(db.commit(id, proof).await, Ack::Finished);
+    let (one, two) = (branch(&bed), branch(&bed));
+    for (id, key) in [(&one, 3), (&two, 4)] {
+        yes(db.prepare(id.clone(), work([bed.add(key, 1)]), AMPLE).await);
+    }
+    assert_eq!(bed.sessions().await, 2, "both sessions are used again");
+    for id in [one, two] {
+        assert_eq!(db.abort(id, Proof::default()).await, Ack::Finished);
+    }
+}
+
+/// A prepared branch that wrote nothing is forgotten in a crash. So none is ever prepared: one that
+/// only locks drops out, and a read that writes by a function is no read.
+#[tokio::test]
+async fn only_branches_that_wrote_are_prepared() {
+    let Some(bed) = bed("only_branches_that_wrote_are_prepared").await else { return };
+    let db = bed.participant(4);
+    let lock = "SELECT v FROM t WHERE id = 1 FOR UPDATE";
+    for held in [false, true] {
+        let id = branch(&bed);
+        let work = work([returning(lock)]);
+        let voted = match held {
+            true => db.hold(id, work, AMPLE).await,
+            false => db.prepare(id, work, AMPLE).await,
+        };
+        assert_eq!(voted.vote, Vote::ReadOnly);
+        assert_eq!(voted.rows[0].rows, [[Param::Int(START)]]);
+    }
+    assert_eq!(
+        bed.number(
+            "SELECT COUNT(*) FROM information_schema.innodb_trx t JOIN \
+        information_schema.processlist p ON p.id = t.trx_mysql_thread_id \
+        WHERE p.db = DATABASE()"
+        )
+        .await,
+        Some(0)
+    );
+    bed.sql(&format!(
+        "CREATE FUNCTION {}.sly() RETURNS INT MODIFIES SQL DATA \
+         BEGIN UPDATE t SET v = v + 1 WHERE id = 1; RETURN 7; END",
+        bed.db
+    ))
+    .await;
+    let id = branch(&bed);
+    let proof = yes(db.prepare(id.clone(), work([returning("SELECT sly()")]), AMPLE).await);
+    assert_eq!(bed.value(1).await, Some(START));
+    assert_eq!(db.commit(id, proof).await, Ack::Finished);
+    assert_eq!(bed.value(1).await, Some(START + 1));
+}
+
+/// A session may die between prepare and commit; any other finishes the branch.
+#[tokio::test]
+async fn a_branch_outlives_its_session() {
+    let Some(bed) = bed("a_branch_outlives_its_session").await else { return };
+    let (kept, undone) = (branch(&bed), branch(&bed));
+    let db = bed.participant(4);
+    let proof = yes(db.prepare(kept.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    yes(db.prepare(undone.clone(), work([bed.add(2, 1)]), AMPLE).await);
+    bed.kill().await;
+    for (id, commit) in [(&kept, true), (&undone, false)] {
+        let ack = until_known(async || match commit {
+            true => db.commit(id.clone(), proof.clone()).await,
+            false => db.abort(id.clone(), Proof::default()).await,
+        });
+        assert_eq!(ack.await, Ack::Finished);
+    }
+    assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START + 1), Some(START)));
+}
+
+/// Locks of a session outlive its transactions. None is left to the next branch.
+#[tokio::test]
+async fn named_locks_do_not_leak() {
+    let Some(bed) = bed("named_locks_do_not_leak").await else { return };
+    let db = bed.participant(4);
+    let lock = format!("SELECT GET_LOCK('{}', 0)", bed.db);
+    let free = format!("SELECT IS_FREE_LOCK('{}')", bed.db);
+    done(&*db, &bed, work([plain(&lock)])).await;
+    assert_eq!(bed.number(&free).await, Some(1));
+    done(&*db, &bed, work([plain(&lock), bed.add(1, 1)])).await;
+    assert_eq!(bed.number(&free).await, Some(1));
+    let refused = work([plain(&lock), bed.add(1, 1), plain("COMMIT")]);
+    conformance::refused(&*db, &bed, refused, "sql_not_allowed", Request).await;
+    assert_eq!(bed.number(&free).await, Some(1));
+}
+
+/// Releasing all locks would release the one that tells others that the branch is worked on.
+#[tokio::test]
+async fn the_branchs_own_lock_cannot_be_released() {
+    let Some(bed) = bed("the_branchs_own_lock_cannot_be_released").await else { return };
+    let db = bed.participant(4);
+    let release = work([bed.add(1, 1), plain("SELECT RELEASE_ALL_LOCKS()")]);
+    conformance::refused(&*db, &bed, release, "sql_not_allowed", Request).await;
+    assert_eq!(bed.value(1).await, Some(START));
+}
+
+/// What a branch sets in its session is not seen by the next.
+#[tokio::test]
+async fn settings_do_not_leak() {
+    let Some(bed) = bed("settings_do_not_leak").await else { return };
+    let db = bed.participant(2);
+    let look = "SELECT @@SESSION.sql_select_limit, @leak, @@SESSION.innodb_lock_wait_timeout";
+    let look = || Sql { lock_timeout_ms: Some(7_000), ..sql([returning(look)]) };
+    let before = done(&*db, &bed, Work::Sql(look())).await.rows;
+    assert_eq!(before[0].rows[0][2], Param::Int(7));
+    for leak in ["SET SESSION sql_select_limit = 5", "SELECT @leak := 5", "SET @leak = 5"] {
+        done(&*db, &bed, work([plain(leak), bed.add(1, 1)])).await;
+        assert_eq!(done(&*db, &bed, Work::Sql(look())).await.rows, before, "{leak}");
+    }
+    let refused = work([plain("SET SESSION sql_select_limit = 5"), plain("COMMIT")]);
+    conformance::refused(&*db, &bed, refused, "sql_not_allowed", Request).await;
+    assert_eq!(done(&*db, &bed, Work::Sql(look())).await.rows, before);
+}
+
+/// What commits by itself is refused, and so is what would end or prepare the branch.
+#[tokio::test]
+async fn nothing_commits_from_within() {
+    let Some(bed) = bed("nothing_commits_from_within").await else { return };
+    let db = bed.participant(4);
+    let xa = format!("XA END 'x','',{FORMAT}");
+    let hidden = format!("EXECUTE IMMEDIATE \"{xa}\"");
+    let all = [
+        "CREATE TABLE made (a INT)",
+        "DROP TABLE t",
+        "ALTER TABLE t ADD COLUMN w INT",
+        "TRUNCATE TABLE t",
+        "LOCK TABLES t WRITE",
+        "/*! COMMIT */",
+        "USE mysql",
+        &xa,
+        &hidden,
+    ];
+    for text in all {
+        let sly = work([bed.add(1, 1), plain(text), bed.add(1, 1)]);
+        conformance::refused(&*db, &bed, sly, "sql_not_allowed", Request).await;
+    }
+    assert_eq!(bed.value(1).await, Some(START));
+    let count = format!("SELECT COUNT(*) FROM {}.t", bed.db);
+    assert_eq!(bed.number(&count).await, Some(32));
+}
+
+/// An update counts the rows that it found, also those that were so before; as in PostgreSQL.
+#[tokio::test]
+async fn rows_that_stay_the_same_count() {
+    let Some(bed) = bed("rows_that_stay_the_same_count").await else { return };
+    let db = bed.participant(4);
+    done(&*db, &bed, work([Statement { rows: Some(1), ..bed.add(1, 0) }])).await;
+}
+
+/// The level is that of the branch, not of the session.
+#[tokio::test]
+async fn isolation_is_the_branchs() {
+    let Some(bed) = bed("isolation_is_the_branchs").await else { return };
+    let db = bed.participant(4);
+    let read = || [bed.read(1), bed.sleep(0.4), bed.read(1)];
+    for (isolation, seen) in [
+        (Some(Isolation::ReadCommitted), [START, START + 1]),
+        (Some(Isolation::RepeatableRead), [START + 1, START + 1]),
+        (Some(Isolation::ReadCommitted), [START + 2, START + 3]),
+        // The server's default is repeatable read.
+        (None, [START + 3, START + 3]),
+    ] {
+        let change = async {
+            bed.sql(&format!(
+                "SELECT SLEEP(0.15) FROM DUAL; UPDATE {}.t SET v = v + 1 WHERE id = 1",
+                bed.db
+            ))
+            .await;
+        };
+        let work = Work::Sql(Sql { isolation, ..sql(read()) });
+        let (prepared, ()) = join(db.prepare(branch(&bed), work, AMPLE), change).await;
+        assert_eq!(prepared.vote, Vote::ReadOnly);
+        let rows: Vec<_> = prepared.rows.iter().map(|rows| rows.rows[0][0].clone()).collect();
+        assert_eq!(rows, seen.map(Param::Int), "{isolation:?}");
+    }
+}
+
+/// Without the table of markers nobody can tell; that is said, not guessed.
+#[tokio::test]
+async fn without_proof_nothing_is_claimed() {
+    let Some(bed) = bed("without_proof_nothing_is_claimed").await else { return };
+    let db = bed.participant(4);
+    let id = branch(&bed);
+    let proof = yes(db.prepare(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    bed.finish(id.clone(), false).await;
+    bed.sql(&format!("DROP TABLE {}.handfast_marker", bed.db)).await;
+    let ack = until_known(async || db.commit(id.clone(), proof.clone()).await).await;
+    assert!(matches!(ack, Ack::Broken(_)), "{ack:?}");
+    // The next branch notices, and the one after it makes the table anew.
+    let vote = db.prepare(branch(&bed), work([bed.add(1, 1)]), AMPLE).await.vote;
+    assert!(matches!(&vote, Vote::No(no) if no.cause == Passing), "{vote:?}");
+    done(&*db, &bed, work([bed.add(1, 1)])).await;
+}
+
+/// Markers are kept for a day and then removed by the way.
+#[tokio::test]
+async fn old_markers_are_removed() {
+    let Some(bed) = bed("old_markers_are_removed").await else { return };
+    let db = bed.participant(4);
+    done(&*db, &bed, work([bed.add(1, 1)])).await;
+    let table = format!("{}.handfast_marker", bed.db);
+    bed.sql(&format!(
+        "INSERT INTO {table} VALUES ('old', NOW() - INTERVAL 25 HOUR), \
+         ('young', NOW() - INTERVAL 23 HOUR)"
+    ))
+    .await;
+    db.in_doubt().await.unwrap();
+    let old = format!("SELECT COUNT(*) FROM {table} WHERE branch = 'old'");
+    let removed = async {
+        while bed.number(&old).await != Some(0) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(AMPLE, removed).await.expect("it is removed");
+    assert_eq!(bed.number(&format!("SELECT COUNT(*) FROM {table}")).await, Some(2));
+}
+
+/// Whoever reads uncommitted rows by default must not take a marker for a proof too early.
+#[tokio::test]
+async fn an_uncommitted_marker_proves_nothing() {
+    let Some(bed) = bed("an_uncommitted_marker_proves_nothing").await else { return };
+    let db = bed.participant(4);
+    let id = branch(&bed);
+    let proof = yes(db.hold(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    let dirty = bed.open(|settings| settings.url += "?wait_timeout=100");
+    // It ends the session that holds the branch, whose marker was never committed.
+    let ack = until_known(async || dirty.commit_one_phase(id.clone(), proof.clone()).await).await;
+    assert!(matches!(ack, Ack::Heuristic(_)), "{ack:?}");
+}

@@ -115,8 +115,8 @@ pub(super) async fn tell(
     )
 )]
 async fn commit(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
-    because(body).await?;
-    Ok(outcome(api.node.command(gid, Command::Commit, &by.0).await?))
+    let reason = because(body).await?;
+    Ok(outcome(api.node.command(gid, Command::Commit { reason }, &by.0).await?))
 }
 
 /// Aborts a transaction that is not decided.
@@ -151,8 +151,8 @@ async fn abort(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Respo
     responses((status = 200, description = "They are being tried.", body = wire::Transaction))
 )]
 async fn retry(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
-    because(body).await?;
-    Ok(Json(api.node.command(gid, Command::Retry, &by.0).await?).into_response())
+    let reason = because(body).await?;
+    Ok(Json(api.node.command(gid, Command::Retry { reason }, &by.0).await?).into_response())
 }
 
 /// Declares a branch finished, as an operator saw it at the participant.

@@ -147,7 +147,7 @@ impl Report {
             line("", format!("{count} × then {then}"));
         }
         let kills: Vec<_> =
-            self.kills.iter().map(|(who, count)| format!("{who} {count} times")).collect();
+            self.kills.iter().map(|(who, count)| format!("{count} × {who}")).collect();
         line("kills", if kills.is_empty() { "none".into() } else { kills.join(", ") });
         line("longest in doubt", span(self.longest_in_doubt_ms));
         line("money", format!("{} before, {} after", self.money_before, self.money_after));

@@ -26,6 +26,10 @@ impl Mysql {
 
     pub async fn open(&mut self, cluster: &str) -> Result<()> {
         self.cluster = cluster.into();
+        // A case before may have failed and left it dead.
+        if self.server.ended().map_err(said)?.is_some() {
+            self.server.restart().map_err(said)?;
+        }
         let rows: Vec<_> = (0..ACCOUNTS).map(|n| format!("({n}, {BALANCE})")).collect();
         let mut conn = self.connect().await?;
         for sql in [

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, NoTls};
 use xtask::servers::Server;
 
 use super::{ACCOUNTS, BALANCE, Books};
-use crate::kill::{BETWEEN_LOOKS, REACHED_WITHIN, Result, said};
+use crate::kill::{BETWEEN_LOOKS, REACHED_WITHIN, Result};
 
 pub struct Postgres {
     pub server: Server,
@@ -32,6 +32,8 @@ impl Postgres {
 
     pub async fn open(&mut self, cluster: &str) -> Result<()> {
         self.cluster = cluster.into();
+        // A case before may have failed and left it crashing.
+        self.answers().await?;
         let (client, connection) = self.connect().await?;
         let sql = format!(
             "CREATE TABLE {cluster}_account
@@ -81,7 +83,12 @@ impl Postgres {
     pub async fn die_and_return(&mut self) -> Result<()> {
         let (_client, connection) = self.idle.take().expect("opened");
         let ended = tokio::time::timeout(REACHED_WITHIN, connection).await;
-        ended.map_err(|_| "the session was not killed")?.map_err(said)?;
+        ended.map_err(|_| "the session was not killed")?.map_err(|e| e.to_string())?;
+        self.answers().await
+    }
+
+    /// Waits until it answers.
+    async fn answers(&self) -> Result<()> {
         let until = Instant::now() + REACHED_WITHIN;
         while let Err(why) = self.in_doubt().await {
             if Instant::now() > until {
@@ -98,4 +105,8 @@ impl Postgres {
         // Its error is the caller's, or the death that is waited for.
         Ok((client, tokio::spawn(async move { drop(connection.await) })))
     }
+}
+
+fn said(error: tokio_postgres::Error) -> String {
+    error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().into())
 }
