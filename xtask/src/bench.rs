@@ -100,9 +100,9 @@ fn machine(servers: &Servers) -> Result<String> {
 }
 
 fn target_directory() -> Result<std::path::PathBuf> {
-    let metadata =
-        output(repo::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
+    let metadata = output(repo::cargo().args(["metadata", "--no-deps", "--format-version=1"]))?;
     let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
-    let directory = metadata["target_directory"].as_str().ok_or("cargo names no target directory")?;
+    let directory =
+        metadata["target_directory"].as_str().ok_or("cargo names no target directory")?;
     Ok(directory.into())
 }

@@ -15,7 +15,8 @@ pub fn svg(lines: &[Line]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"900\" height=\"{height}\" \
          font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"900\" height=\"{height}\" fill=\"#fff\"/>\n\
-         <text x=\"10\" y=\"20\" font-weight=\"bold\">Handfast against its yardsticks: ratios</text>\n"
+         <text x=\"10\" y=\"20\" font-weight=\"bold\">Handfast against its yardsticks: \
+         ratios</text>\n"
     );
     for (index, line) in lines.iter().enumerate() {
         let top = 36 + index * ROW;

@@ -1,9 +1,9 @@
 //! Transfers between two PostgreSQL, against two-phase commit written by hand in the client.
 //!
 //! The yardsticks keep their own connections and a synced decision log, and nothing else: no
-//! recovery, no timeouts, no second process. The *parallel* one asks both databases at once and sends
-//! the work together with the prepare, one round trip each; the *sequential* one is what people
-//! write: one statement after the other, one database after the other.
+//! recovery, no timeouts, no second process. The *parallel* one asks both databases at once and
+//! sends the work together with the prepare, one round trip each; the *sequential* one is what
+//! people write: one statement after the other, one database after the other.
 
 use std::{
     fs::File,
@@ -50,7 +50,8 @@ pub async fn run(args: &Args) -> Result<Vec<Line>> {
     let resources = [format!("checking={first}"), format!("savings={second}")];
     let flags: Vec<String> =
         resources.iter().flat_map(|one| ["--resource".to_owned(), one.clone()]).collect();
-    let process = node::Process::start(&args.binary, "serve", &dir.path().join("node"), &flags).await?;
+    let process =
+        node::Process::start(&args.binary, "serve", &dir.path().join("node"), &flags).await?;
     let bench = Arc::new(Bench {
         urls: [first.clone(), second.clone()],
         log: Mutex::new(File::create(dir.path().join("decisions"))?),
@@ -119,7 +120,8 @@ async fn set_up(url: &str) -> Result<()> {
     let setup = format!(
         "DROP SCHEMA IF EXISTS handfast_bench CASCADE; CREATE SCHEMA handfast_bench;
          CREATE TABLE handfast_bench.account (id bigint PRIMARY KEY, balance bigint NOT NULL);
-         INSERT INTO handfast_bench.account SELECT n, {BALANCE} FROM generate_series(1, {ACCOUNTS}) n;
+         INSERT INTO handfast_bench.account
+             SELECT n, {BALANCE} FROM generate_series(1, {ACCOUNTS}) n;
          VACUUM ANALYZE handfast_bench.account"
     );
     let client = connect(url).await?;
@@ -177,7 +179,10 @@ impl Bench {
         match (way, session) {
             (Way::Parallel, Some([a, b])) => {
                 let prepare = |sign: &str| {
-                    format!("BEGIN; {}; PREPARE TRANSACTION 'bench-{number}'", update(sign, account))
+                    format!(
+                        "BEGIN; {}; PREPARE TRANSACTION 'bench-{number}'",
+                        update(sign, account)
+                    )
                 };
                 let (take, give) = (prepare("-"), prepare("+"));
                 try_join(a.batch_execute(&take), b.batch_execute(&give)).await?;
@@ -239,7 +244,8 @@ impl Bench {
             let client = connect(url).await?;
             let start = Instant::now();
             loop {
-                let prepared = client.query_one("SELECT count(*) FROM pg_prepared_xacts", &[]).await?;
+                let prepared =
+                    client.query_one("SELECT count(*) FROM pg_prepared_xacts", &[]).await?;
                 if prepared.get::<_, i64>(0) == 0 {
                     break;
                 }

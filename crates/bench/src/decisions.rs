@@ -1,7 +1,7 @@
 //! The log alone: durable decisions per second, against a bare preallocated file with fdatasync.
 //!
-//! Both are driven the same way: callers wait for their decision, one thread takes what waits as one
-//! batch and makes it durable.
+//! Both are driven the same way: callers wait for their decision, one thread takes what waits as
+//! one batch and makes it durable.
 
 use std::{
     fs::File,

@@ -21,12 +21,7 @@ pub struct Process {
 
 impl Process {
     /// Starts `handfast <command> --data-dir dir --listen … args`, and waits until it is ready.
-    pub async fn start(
-        binary: &Path,
-        command: &str,
-        dir: &Path,
-        args: &[String],
-    ) -> Result<Self> {
+    pub async fn start(binary: &Path, command: &str, dir: &Path, args: &[String]) -> Result<Self> {
         let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
         let listen = format!("127.0.0.1:{port}");
         let child = Command::new(binary)

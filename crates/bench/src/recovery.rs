@@ -13,6 +13,12 @@ use crate::{Args, Line, Result, node};
 
 const TRANSACTIONS: usize = 1_000;
 const FINISHED: usize = 1_000_000;
+/// A decision as the node records it.
+const DECIDED: &str = concat!(
+    r#"{"kind":"decided","decision":"commit","case":{"run":{"epoch":1,"number":1},"#,
+    r#""fingerprint":"4f1c","branches":[{"name":"debit","resource":"checking","vote":"yes"},"#,
+    r#"{"name":"credit","resource":"savings","vote":"yes"}]}}"#
+);
 
 pub async fn run(args: &Args) -> Result<Vec<Line>> {
     let mut lines = prepared(args).await?;
@@ -25,17 +31,7 @@ async fn prepared(args: &Args) -> Result<Vec<Line>> {
     let [first, second] = args.postgres.as_slice() else {
         return Err("two PostgreSQL servers are needed".into());
     };
-    let mut databases = Vec::new();
-    for url in [first, second] {
-        let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-        tokio::spawn(connection);
-        client
-            .batch_execute(
-                "DROP TABLE IF EXISTS handfast_bench_row; CREATE TABLE handfast_bench_row (id text)",
-            )
-            .await?;
-        databases.push(client);
-    }
+    let databases = [empty_table(first).await?, empty_table(second).await?];
     let dir = node::directory()?;
     let flags = [
         "--resource".into(),
@@ -85,6 +81,14 @@ async fn prepared(args: &Args) -> Result<Vec<Line>> {
     }])
 }
 
+async fn empty_table(url: &str) -> Result<tokio_postgres::Client> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    tokio::spawn(connection);
+    client.batch_execute("DROP TABLE IF EXISTS handfast_bench_row").await?;
+    client.batch_execute("CREATE TABLE handfast_bench_row (id text)").await?;
+    Ok(client)
+}
+
 async fn until_prepared(databases: &[tokio_postgres::Client], count: i64) -> Result<()> {
     let start = Instant::now();
     for client in databases {
@@ -107,13 +111,12 @@ async fn finished(args: &Args) -> Result<Vec<Line>> {
     let dir = node::directory()?;
     let data = dir.path().join("node");
     let mut log = Sqlite::open(&data, SqliteOptions::default())?;
-    let decided = r#"{"kind":"decided","decision":"commit","case":{"run":{"epoch":1,"number":1},"fingerprint":"4f1c","branches":[{"name":"debit","resource":"checking","vote":"yes"},{"name":"credit","resource":"savings","vote":"yes"}]}}"#;
     for thousand in 0..FINISHED / 1000 {
         let mut batch = Batch::default();
         for one in 0..1000 {
             batch.push(Change {
                 stream: format!("transfer-{}", thousand * 1000 + one).into(),
-                records: vec![decided.into(), r#"{"kind":"finished"}"#.into()],
+                records: vec![DECIDED.into(), r#"{"kind":"finished"}"#.into()],
                 snapshot: false,
                 open: false,
                 summary: Summary { state: "committed", label: "!1.1 checking savings".into() },

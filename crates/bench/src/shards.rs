@@ -27,14 +27,16 @@ pub async fn run(args: &Args) -> Result<Vec<Line>> {
         (0..ACCOUNTS).map(|n| (format!("account:{n}"), ShardValue::Int(BALANCE))).collect();
     for name in ["left", "right"] {
         // Nobody asks here: without crashes a shard has no reason to ask a coordinator.
-        let shard = node::Process::start(&args.binary, "shard", &dir.path().join(name), &[]).await?;
+        let shard =
+            node::Process::start(&args.binary, "shard", &dir.path().join(name), &[]).await?;
         Shard::builder(&shard.url).build_shard()?.load(&values).await?;
         flags.extend(["--resource".into(), format!("{name}={}", shard.url)]);
         shards.push(shard);
     }
     flags.extend(["--set".into(), "resources.left.connections_max=128".into()]);
     flags.extend(["--set".into(), "resources.right.connections_max=128".into()]);
-    let process = node::Process::start(&args.binary, "serve", &dir.path().join("node"), &flags).await?;
+    let process =
+        node::Process::start(&args.binary, "serve", &dir.path().join("node"), &flags).await?;
     let handfast = Handfast::connect(&process.url).await?;
     let moved = Arc::new(AtomicU64::new(0));
     let (mut transfers, mut exchanges) = (Vec::new(), Vec::new());
@@ -69,8 +71,11 @@ async fn transfers(handfast: &Handfast, moved: &Arc<AtomicU64>, seconds: f64) ->
             let key = format!("account:{}", number.wrapping_mul(7_919) % ACCOUNTS);
             let add = |by| KeyOp::Add { key: key.clone(), by, min: None, max: None };
             let transaction = handfast.new_transaction();
-            let transaction =
-                transaction.keys("debit", "left", vec![add(-1)]).keys("credit", "right", vec![add(1)]);
+            let transaction = transaction.keys("debit", "left", vec![add(-1)]).keys(
+                "credit",
+                "right",
+                vec![add(1)],
+            );
             let outcome = transaction.run().await?;
             if !outcome.is_committed() {
                 return Err(format!("not committed: {outcome:?}").into());

@@ -155,7 +155,8 @@ impl fmt::Display for Cluster {
 }
 
 fn base36(text: &str) -> Option<u64> {
-    let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+    let valid =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
     if valid { u64::from_str_radix(text, 36).ok() } else { None }
 }
 

@@ -11,8 +11,8 @@
 extern crate alloc;
 
 pub mod machine;
-pub mod transaction;
 pub mod shard;
+pub mod transaction;
 
 pub mod id;
 pub mod limits;

@@ -2,8 +2,8 @@
 //!
 //! A line with `>` is an input; the indented lines below are what the machine must answer with:
 //! records, `sync` if the effects wait for them, effects. `> crash` forgets what is live and what
-//! no sync took along. `UPDATE=1 cargo test` writes the answers anew; read the difference before you
-//! believe it.
+//! no sync took along. `UPDATE=1 cargo test` writes the answers anew; read the difference before
+//! you believe it.
 
 use std::{fmt::Display, fs, path::Path};
 

@@ -199,9 +199,9 @@ where
         self.machines.iter().map(|(stream, slot)| (stream, &slot.saved, &slot.live))
     }
 
-    /// The log, for pruning and reading. Appending to it past the partition breaks the contract, and
-    /// so does pruning up to the present: a stream that is closed in the log may have a note here
-    /// that waits for a sync.
+    /// The log, for pruning and reading. Appending to it past the partition breaks the contract,
+    /// and so does pruning up to the present: a stream that is closed in the log may have a note
+    /// here that waits for a sync.
     pub fn log(&mut self) -> &mut L {
         &mut self.log
     }

@@ -1,7 +1,8 @@
 //! The embedded engine: SQLite with a write-ahead file, synced at each append.
 //!
 //! One connection writes, owned by the partition's thread; [`Reader`]s have their own. Files in
-//! the data directory: `log.db` with `log.db-wal` and `log.db-shm` (SQLite's), `watermark`, `owner`.
+//! the data directory: `log.db` with `log.db-wal` and `log.db-shm` (SQLite's), `watermark`,
+//! `owner`.
 //!
 //! An append is one SQLite transaction: for each stream one row of `stream`, for each record one of
 //! `record`. It is durable when the write-ahead file is synced, once. Pages move to `log.db` later,

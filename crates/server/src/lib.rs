@@ -1,8 +1,8 @@
 //! A Handfast node: the runtime around the core, its API and its configuration.
 
 pub mod driver;
-pub mod shard;
 pub mod node;
+pub mod shard;
 mod stop_point;
 
 pub mod api;

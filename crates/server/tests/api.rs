@@ -24,6 +24,17 @@ fn keys(op: Json) -> Json {
     one(json!({ "name": "a", "resource": "shard", "keys": [op] }))
 }
 
+fn wrong_keys() -> [(Json, &'static str); 6] {
+    [
+        (keys(json!({ "op": "get", "key": "" })), "bad_key"),
+        (keys(json!({ "op": "get", "key": "k".repeat(257) })), "bad_key"),
+        (keys(json!({ "op": "put", "key": "k", "value": null })), "bad_key"),
+        (keys(json!({ "op": "put", "key": "k", "value": 1.5 })), "bad_key"),
+        (keys(json!({ "op": "put", "key": "k", "value": "v".repeat(65_537) })), "bad_key"),
+        (keys(json!({ "op": "add", "key": "k", "by": u64::MAX })), "wrong_shape"),
+    ]
+}
+
 #[tokio::test]
 async fn a_wrong_request_is_refused_before_anything_runs() {
     let world = World::new(&[
@@ -70,14 +81,8 @@ async fn a_wrong_request_is_refused_before_anything_runs() {
         (sql(json!(["SELECT 1", [{ "bytes": "not base64!" }]])), "bad_parameter"),
         (sql(json!(["SELECT 1", [{ "bytes": "AA==", "more": 1 }]])), "bad_parameter"),
         (sql(json!(["SELECT 1", [], { "row": 1 }])), "wrong_shape"),
-        (keys(json!({ "op": "get", "key": "" })), "bad_key"),
-        (keys(json!({ "op": "get", "key": "k".repeat(257) })), "bad_key"),
-        (keys(json!({ "op": "put", "key": "k", "value": null })), "bad_key"),
-        (keys(json!({ "op": "put", "key": "k", "value": 1.5 })), "bad_key"),
-        (keys(json!({ "op": "put", "key": "k", "value": "v".repeat(65_537) })), "bad_key"),
-        (keys(json!({ "op": "add", "key": "k", "by": u64::MAX })), "wrong_shape"),
     ];
-    for (body, code) in cases {
+    for (body, code) in cases.into_iter().chain(wrong_keys()) {
         let answer = world.post("/v1/transactions", &body).await;
         assert_eq!(answer.code(), code, "{body} got {}", answer.body);
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");

@@ -128,7 +128,8 @@ fn secrets_are_never_shown() {
     }
     let config = Given::nothing()
         .file(&format!(
-            "[resources.bank]\nurl = \"postgres://u:{secret}@h/db\"\nsecret_env = \"BANK_PASSWORD\"\n"
+            "[resources.bank]\nurl = \"postgres://u:{secret}@h/db\"\nsecret_env = \
+            \"BANK_PASSWORD\"\n"
         ))
         .env("BANK_PASSWORD", secret)
         .load()

@@ -1,102 +1,39 @@
-//! Golden traces: `traces/shard/*.txt`, each a story of inputs and what followed.
-//!
-//! A line with `>` is an input; the indented lines below are what the machine must answer with:
-//! records, `sync` if the effects wait for them, effects. `> crash` forgets what is live and what
-//! no sync took along. `A`, `B`, `C` stand for branches. `UPDATE=1 cargo test` writes the answers
-//! anew; read the difference before you believe it.
-
-use std::{fs, path::Path};
+//! Golden traces: `traces/shard/*.txt`. `A`, `B`, `C` and `D` stand for branches; `> look` shows
+//! what is stored and locked.
 
 use handfast_core::{
     id::{BranchId, RequestId},
-    machine::{Machine, Output},
-    shard::{Effect, Input, Inquired, Live, Record, Saved, Shard, Timer},
+    shard::{Input, Inquired, Shard, Timer},
     work::{KeyOp, Value},
 };
 
-use super::{branch, replay, step};
+use super::branch;
+use crate::golden;
+
+type World = golden::World<Shard>;
 
 #[test]
 fn traces_are_as_written() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces/shard");
-    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 8, "the traces are missing");
-    let mut wrong = Vec::new();
-    for file in files {
-        let written = fs::read_to_string(&file).unwrap();
-        let happened = run(&written);
-        if written != happened && std::env::var_os("UPDATE").is_some() {
-            fs::write(&file, &happened).unwrap();
-        } else if written != happened {
-            wrong.push(format!("{}:\n{happened}", file.display()));
-        }
-    }
-    assert!(wrong.is_empty(), "these went otherwise than written:\n\n{}", wrong.join("\n"));
+    golden::check("shard", 8, |trace| {
+        let mut world = World::default();
+        golden::run(trace, |line| {
+            let answers = match line {
+                "crash" => world.crash(),
+                "look" => look(&world),
+                _ => world.step(input(line)),
+            };
+            answers.iter().map(|answer| short(answer)).collect()
+        })
+    });
 }
 
-/// Keeps the comments and inputs of a trace and answers the inputs.
-fn run(trace: &str) -> String {
-    let mut world = World::default();
-    let mut text = String::new();
-    for line in trace.lines().filter(|line| !line.starts_with("  ")) {
-        text.push_str(line);
-        text.push('\n');
-        if let Some(input) = line.strip_prefix("> ") {
-            for answer in world.take(input) {
-                text.push_str(&format!("  {}\n", short(&answer)));
-            }
-        }
-    }
-    text
-}
-
-#[derive(Default)]
-struct World {
-    saved: Saved,
-    live: Live,
-    records: Vec<Record>,
-    synced: usize,
-}
-
-impl World {
-    fn take(&mut self, line: &str) -> Vec<String> {
-        let (records, effects, forced) = match line {
-            "crash" => self.crash(),
-            "look" => return self.look(),
-            _ => step(&mut self.saved, &mut self.live, input(line)),
-        };
-        for record in &records {
-            let json = serde_json::to_string(record).unwrap();
-            assert_eq!(*record, serde_json::from_str(&json).unwrap(), "JSON changes a record");
-        }
-        let mut answers: Vec<_> = records.iter().map(|record| format!("record {record}")).collect();
-        self.records.extend(records);
-        if forced {
-            self.synced = self.records.len();
-            answers.push("sync".into());
-        }
-        answers.extend(effects.iter().map(ToString::to_string));
-        answers
-    }
-
-    fn crash(&mut self) -> (Vec<Record>, Vec<Effect>, bool) {
-        self.records.truncate(self.synced);
-        self.saved = replay(&self.records);
-        self.live = Live::default();
-        let mut out = Output::new();
-        Shard::restart(&self.saved, &mut self.live, &mut out);
-        out.into_parts()
-    }
-
-    fn look(&self) -> Vec<String> {
-        let keys = self.saved.keys.iter().map(|(key, value)| format!("{key} = {value}"));
-        let locks = self.live.locks.held().map(|(key, mode, holders)| {
-            let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
-            format!("{key} is locked {mode:?} by {}", holders.join(" "))
-        });
-        keys.chain(locks).collect()
-    }
+fn look(world: &World) -> Vec<String> {
+    let keys = world.saved.keys.iter().map(|(key, value)| format!("{key} = {value}"));
+    let locks = world.live.locks.held().map(|(key, mode, holders)| {
+        let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
+        format!("{key} is locked {mode:?} by {}", holders.join(" "))
+    });
+    keys.chain(locks).collect()
 }
 
 fn input(line: &str) -> Input {

@@ -4,6 +4,7 @@
 //! A message once sent may arrive any number of times, or never: losing is choosing not to deliver.
 //! States that were seen are not walked again, so the walk ends by itself.
 
+mod action;
 mod invariants;
 mod mutant;
 mod participant;
@@ -16,17 +17,18 @@ use std::{
     time::Instant,
 };
 
-use handfast_core::transaction::{AckWhen, Decision, Fate, Known, Record};
+use handfast_core::transaction::{AckWhen, Decision, Fate, Known, Record, Voting};
 
 use self::{
+    action::Action,
     invariants::{
-        AGREEMENT, CLOSED_ONCE, DECIDED_ONCE, FINISHED, INQUIRY, LATE_INPUT, ONE_OUTCOME,
+        AGREEMENT, CLOSED_ONCE, DECIDED_ONCE, FINISHED, HELD, INQUIRY, LATE_INPUT, ONE_OUTCOME,
         ONE_RUN_COMMITS, REPLAY_IS_SAVED, SETTLES, TOLD_IS_DURABLE, TOLD_IS_SO, UNANIMITY,
         WRITE_AHEAD,
     },
     mutant::Mutant,
     participant::{Cast, State},
-    world::{Action, Rules, World},
+    world::{Rules, World},
 };
 
 const ALL_CASTS: &[Cast] = &[Cast::Yes, Cast::No, Cast::ReadOnly];
@@ -78,7 +80,12 @@ fn a_caller_who_waits_until_it_is_applied() {
 #[test]
 fn a_caller_who_holds() {
     let rules = Rules { hold: true, crashes: 1, begins: 2, ..TWO };
-    walk(rules).reached(&["told committed", "told aborted", "in doubt after a crash, to commit"]);
+    walk(rules).reached(&[
+        "held",
+        "told committed",
+        "told aborted",
+        "in doubt after a crash, to commit",
+    ]);
 }
 
 #[test]
@@ -117,7 +124,7 @@ fn every_mutant_is_found() {
     let again = Rules { begins: 2, crashes: 1, ..TWO };
     let one_again = Rules { begins: 2, crashes: 1, ..ONE };
     let meddled = Rules { meddling: true, ..TWO };
-    let mutants: [(Mutant, Rules, &[&str]); 15] = [
+    let mutants: [(Mutant, Rules, &[&str]); 16] = [
         (Mutant::UnsyncedDecision, again, &[WRITE_AHEAD, AGREEMENT, ONE_RUN_COMMITS]),
         (Mutant::UnsyncedDelegation, one_again, &[WRITE_AHEAD, ONE_RUN_COMMITS]),
         (Mutant::ForgottenAbort, again, &[TOLD_IS_DURABLE, ONE_OUTCOME, TOLD_IS_SO]),
@@ -125,6 +132,7 @@ fn every_mutant_is_found() {
         (Mutant::EarlyInquiryAbort, TWO, &[INQUIRY, AGREEMENT]),
         (Mutant::MissingClose, TWO, &[CLOSED_ONCE]),
         (Mutant::OneVoteForAll, TWO, &[UNANIMITY]),
+        (Mutant::HoldIgnored, Rules { hold: true, ..TWO }, &[HELD]),
         (Mutant::LostTakenAsNo, TWO, &[SETTLES]),
         (Mutant::GoneTakenAsFinished, meddled, &[FINISHED]),
         (Mutant::NoFence, TWO, &[FINISHED]),
@@ -283,6 +291,7 @@ fn interesting(action: Action, world: &World) -> impl Iterator<Item = &'static s
     let told = world.told;
     let known = world.saved.known.as_ref();
     let is_known = |is: fn(&Known) -> bool| known.is_some_and(is);
+    let held = world.live.voting.as_ref().is_some_and(Voting::is_held);
     let unknown = known.is_none();
     let committed = is_known(|known| known.decision == Some(Decision::Commit));
     let undecided = is_known(|known| known.decision.is_none());
@@ -292,6 +301,7 @@ fn interesting(action: Action, world: &World) -> impl Iterator<Item = &'static s
     let has = |state| world.branches().any(|(.., branch)| branch.state == state);
     let crashed = matches!(action, Action::Crash { .. });
     [
+        (held, "held"),
         (told.committed, "told committed"),
         (told.aborted, "told aborted"),
         (told.applied, "told applied"),

@@ -79,7 +79,9 @@ async fn settle(
         if locked {
             return classify(session, marker, branch, verb).await;
         }
-        xa::kill_owner(session, branch).await?;
+        if let Some(owner) = xa::owner(session, branch).await? {
+            xa::kill(session, owner).await?;
+        }
         wait_s = DYING_S;
     }
     Ok(Ack::Unknown("the session that works on it does not go away".into()))

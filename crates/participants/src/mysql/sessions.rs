@@ -76,6 +76,8 @@ pub(super) struct Session {
 /// server would notice only after the statement, which may be waiting for a lock.
 struct Alarm {
     sessions: Arc<Sessions>,
+    /// The server's number of it.
+    session: u32,
     in_flight: bool,
     branch: Option<BranchId>,
 }
@@ -144,7 +146,7 @@ impl Sessions {
         if let Some(Idle { conn, server, since }) = idle
             && since.elapsed() < IDLE_MAX
         {
-            let alarm = self.alarm();
+            let alarm = self.alarm(&conn);
             return Ok(Session { server, reused: true, soiled: false, conn, alarm, permit });
         }
         self.connect(permit).await
@@ -153,7 +155,7 @@ impl Sessions {
     async fn connect(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session, Refusal> {
         match timeout(self.connect_timeout, connect(self.opts.clone())).await {
             Ok(Ok((conn, server))) => {
-                let alarm = self.alarm();
+                let alarm = self.alarm(&conn);
                 Ok(Session { server, reused: false, soiled: false, conn, alarm, permit })
             }
             Ok(Err(error)) => Err(errors::connecting(&error)),
@@ -164,8 +166,8 @@ impl Sessions {
         }
     }
 
-    fn alarm(self: &Arc<Self>) -> Alarm {
-        Alarm { sessions: self.clone(), in_flight: false, branch: None }
+    fn alarm(self: &Arc<Self>, conn: &Conn) -> Alarm {
+        Alarm { sessions: self.clone(), session: conn.id(), in_flight: false, branch: None }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
@@ -233,16 +235,26 @@ impl Drop for Alarm {
         let Some(branch) = self.branch.take().filter(|_| self.in_flight) else { return };
         // Without a runtime the process is ending, and the server will see that itself.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let sessions = self.sessions.clone();
+        let (sessions, dropped) = (self.sessions.clone(), self.session);
         runtime.spawn(timeout(EVICT_TIMEOUT, async move {
-            if let Ok(mut session) = sessions.finish().await {
-                if let Err(stopped) = xa::kill_owner(&mut session, &branch).await {
+            let Ok(mut session) = sessions.finish().await else { return };
+            match evict(&mut session, &branch, dropped.into()).await {
+                Ok(()) => session.give_back(),
+                Err(stopped) => {
                     tracing::debug!(%branch, error = %stopped.error, "its session was not ended");
                 }
-                session.give_back();
             }
         }));
     }
+}
+
+/// Ends a session while it holds the name lock of its branch: so it is certainly the one meant,
+/// and not one that got its number after a restart of the server.
+async fn evict(session: &mut Session, branch: &BranchId, dropped: u64) -> Result<(), Stopped> {
+    if xa::owner(session, branch).await? == Some(dropped) {
+        xa::kill(session, dropped).await?;
+    }
+    Ok(())
 }
 
 async fn connect(opts: Opts) -> Result<(Conn, Server), Error> {

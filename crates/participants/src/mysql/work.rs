@@ -28,6 +28,8 @@ use crate::refusal::{self, refusal};
 const RESULT_BYTES_MAX: usize = 1024 * 1024;
 /// How much later than the server we give up a statement: MySQL itself limits only reads.
 const GRACE: Duration = Duration::from_millis(250);
+/// The longest limit that the servers take, in seconds: a year.
+const LIMIT_MAX_S: u32 = 31_536_000;
 /// How many rows this session has written, by whatever way: triggers and functions too.
 const WRITTEN: &str = "SHOW SESSION STATUS WHERE Variable_name IN \
                        ('Handler_write', 'Handler_update', 'Handler_delete')";
@@ -129,8 +131,9 @@ impl Task<'_> {
     }
 
     fn opening(&self, server: Server, reads_only: bool) -> String {
-        let lock_s = self.limits.lock.as_secs_f64().ceil().max(1.0);
-        let statement_ms = self.limits.statement.as_millis().max(1);
+        let lock_s = self.limits.lock.as_secs_f64().ceil().clamp(1.0, LIMIT_MAX_S.into());
+        let statement_ms =
+            self.limits.statement.as_millis().clamp(1, u128::from(LIMIT_MAX_S) * 1000);
         let limit = if server.mariadb {
             format!("max_statement_time = {}.{:03}", statement_ms / 1000, statement_ms % 1000)
         } else {

@@ -68,14 +68,20 @@ pub(super) async fn prepared(session: &mut Session) -> Result<Vec<Listed>, Stopp
     Ok(sets.into_iter().flatten().map(|row| listed(&row)).collect())
 }
 
-/// Ends the session that holds the name lock of a branch, if there is one. Does not wait for it.
-pub(super) async fn kill_owner(session: &mut Session, branch: &BranchId) -> Result<(), Stopped> {
+/// The number of the session that holds the name lock of a branch.
+pub(super) async fn owner(
+    session: &mut Session,
+    branch: &BranchId,
+) -> Result<Option<u64>, Stopped> {
     let sets = session.batch(&format!("SELECT IS_USED_LOCK('{branch}')")).await?;
-    let Some(owner) = cell::<u64>(&sets, 0) else { return Ok(()) };
-    match session.batch(&format!("KILL CONNECTION {owner}")).await {
-        Err(Stopped { error: Error::Server(error), .. }) if error.code == NO_SUCH_THREAD => Ok(()),
-        Err(stopped) => Err(stopped),
-        Ok(_) => Ok(()),
+    Ok(cell(&sets, 0))
+}
+
+/// Ends another session, if it is still there. Does not wait for it.
+pub(super) async fn kill(session: &mut Session, other: u64) -> Result<(), Stopped> {
+    match session.batch(&format!("KILL CONNECTION {other}")).await {
+        Err(Stopped { error: Error::Server(said), .. }) if said.code == NO_SUCH_THREAD => Ok(()),
+        killed => killed.map(drop),
     }
 }
 

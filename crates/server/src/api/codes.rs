@@ -28,7 +28,8 @@ impl Code {
 }
 
 macro_rules! codes {
-    ($($name:ident $text:literal $status:literal $title:literal $cause:literal $cure:literal;)*) => {
+    ($($name:ident $text:literal $status:literal $title:literal $cause:literal $cure:literal;)*) \
+    => {
         $(
             #[doc = $title]
             pub const $name: Code = Code {
@@ -57,7 +58,8 @@ codes! {
         "The token is valid, but its role is lower than the request needs."
         "Use a token of the role that is named.";
     CROSS_ORIGIN "cross_origin" 403 "Sent by a page of another origin"
-        "A browser sends it for a page that is not the node's own, or under a name that is not this \
+        "A browser sends it for a page that is not the node's own, or under a name that is not \
+        this \
          machine's while the node lets in whoever is on it."
         "Call the API from a program, under its own address; or configure tokens.";
     NO_SUCH_ROUTE "no_such_route" 404 "No such path"
@@ -105,7 +107,8 @@ codes! {
         "No resource of that name is configured. A request cannot bring an address of its own."
         "Use a name from /v1/resources, or configure the resource.";
     WRONG_WORK "wrong_work" 422 "The branch's work does not fit"
-        "A branch has `sql` for a database or `keys` for a shard: exactly one, the one its resource \
+        "A branch has `sql` for a database or `keys` for a shard: exactly one, the one its \
+        resource \
          understands; `isolation` and timeouts go with `sql`."
         "Give what the resource's kind needs.";
     NO_STATEMENTS "no_statements" 422 "The branch does nothing"
@@ -125,7 +128,8 @@ codes! {
          numbers have 64 bits with sign."
         "Send large numbers, decimals, dates and JSON as strings.";
     BAD_KEY "bad_key" 422 "A key or value of a shard cannot be used"
-        "A key has 1 to 256 bytes; a value is a 64-bit integer, a string, or `{\"bytes\": \"<base64>\"}` \
+        "A key has 1 to 256 bytes; a value is a 64-bit integer, a string, or `{\"bytes\": \
+        \"<base64>\"}` \
          of at most 65,536 bytes; null only where a key is expected to be absent."
         "Use another key or value.";
     TIMEOUT_OUT_OF_RANGE "timeout_out_of_range" 422 "A timeout is out of range"
@@ -179,7 +183,8 @@ codes! {
         "A caller or an operator aborted it."
         "Nothing is left to do.";
     ROWS_MISMATCH "rows_mismatch" 409 "Another number of rows than expected"
-        "A statement affected or returned another number of rows than its `rows` requires: often too \
+        "A statement affected or returned another number of rows than its `rows` requires: often \
+        too \
          little balance, or no such row."
         "Handle it as a no of the business.";
     CONDITION_FAILED "condition_failed" 409 "A condition on a key does not hold"
@@ -242,7 +247,8 @@ codes! {
         "It has not answered lately, so new branches are refused at once until it does."
         "Send it again under a new gid when /v1/resources shows it up.";
     PARTICIPANT_LOST "participant_lost" 409 "The participant was lost while it prepared"
-        "The connection broke between the work and the vote. The branch is rolled back, now or when \
+        "The connection broke between the work and the vote. The branch is rolled back, now or \
+        when \
          the participant returns."
         "Send it again under a new gid.";
     PREPARED_SLOTS "prepared_slots" 409 "The database has no free place for a prepared transaction"
@@ -315,12 +321,14 @@ An answer says exactly what is known.
 | 200 | The transaction is committed. |
 | 202 | Not known yet: the `Location` header is the place to ask. |
 | 409 with `transaction` | It is aborted: nothing of it happened anywhere. |
-| 422 | The request itself is wrong and fails again as it is; with `transaction`, a participant found that and it is aborted. |
+| 422 | The request itself is wrong and fails again as it is; with `transaction`, a participant \
+found that and it is aborted. |
 | other 4xx | The request was not taken: nothing happened. |
 | 503 | The node did not take it: nothing happened. Send it again after `Retry-After`. |
 | 500 | A bug: not known. Ask with the gid. |
 
-The body of an error is `application/problem+json` with `code`, `detail` (what was wrong this time), \
+The body of an error is `application/problem+json` with `code`, `detail` (what was wrong this \
+time), \
 `cure`, `branch` where it concerns one, and `retryable`.
 Codes are stable; words may change.
 A gid that was aborted stays aborted: to try again is to send the same under a new gid.

@@ -111,14 +111,16 @@ pub const SETTINGS: &[Setting] = &[
         kind: Kind::Switch,
         default: "false",
         secret: false,
-        doc: "Without tokens the node listens on loopback only; `true` lifts that: then everybody who \
+        doc: "Without tokens the node listens on loopback only; `true` lifts that: then everybody \
+        who \
               reaches the port can run statements on every resource.",
     },
     text(
         "cluster",
         "1 to 16 of `a-z 0-9 -`",
         "",
-        "Whose branches are ours: part of every branch's name in the databases. Made at random and kept \
+        "Whose branches are ours: part of every branch's name in the databases. Made at random \
+        and kept \
          in the data directory if not given. Two nodes with different logs must never share it.",
     ),
     number(
@@ -137,13 +139,15 @@ pub const SETTINGS: &[Setting] = &[
         "retention_ms",
         (0, 3650 * DAY_MS, "ms"),
         "604800000",
-        "How long a finished transaction is kept. For that long, the same gid gets the same answer.",
+        "How long a finished transaction is kept. For that long, the same gid gets the same \
+        answer.",
     ),
     number(
         "stop_grace_ms",
         (0, 600_000, "ms"),
         "10000",
-        "How long a stopping node lets running requests finish. What is unfinished then goes on at the next start.",
+        "How long a stopping node lets running requests finish. What is unfinished then goes on \
+        at the next start.",
     ),
     number(
         "transaction.timeout_ms",
@@ -155,7 +159,8 @@ pub const SETTINGS: &[Setting] = &[
         "transaction.timeout_ms_max",
         (1, DAY_MS, "ms"),
         "300000",
-        "The most that a request may ask for as its timeout, or as a branch's statement or lock timeout.",
+        "The most that a request may ask for as its timeout, or as a branch's statement or lock \
+        timeout.",
     ),
     number(
         "limits.body_bytes_max",
@@ -222,13 +227,15 @@ pub const SETTINGS: &[Setting] = &[
         "log.level",
         &["error", "warn", "info", "debug", "trace"],
         "info",
-        "The least level that is written. Access to the API is logged at `debug`, refusals at `info`.",
+        "The least level that is written. Access to the API is logged at `debug`, refusals at \
+        `info`.",
     ),
     text(
         "tls.cert_file",
         "a PEM file",
         "",
-        "The listener's certificate, with its chain. Given together with `tls.key_file`, the API speaks \
+        "The listener's certificate, with its chain. Given together with `tls.key_file`, the API \
+        speaks \
          only TLS.",
     ),
     text("tls.key_file", "a PEM file", "", "The private key of `tls.cert_file`."),
@@ -236,7 +243,8 @@ pub const SETTINGS: &[Setting] = &[
         "auth.tokens.<name>.role",
         &["read", "write", "operate"],
         "",
-        "What the token may do. `read`: look. `write`: also run, commit and abort transactions. `operate`: \
+        "What the token may do. `read`: look. `write`: also run, commit and abort transactions. \
+        `operate`: \
          also retry, resolve and check. With at least one token, every request needs one.",
     ),
     text("auth.tokens.<name>.token_file", "a file", "", "The file that holds the token."),
@@ -254,7 +262,8 @@ pub const SETTINGS: &[Setting] = &[
     secret(
         "resources.<name>.url",
         "`postgres://`, `mysql://`, `mariadb://`, `http://` or `https://`",
-        "Where the resource is. Required. A password is better kept in `secret_file` or `secret_env`.",
+        "Where the resource is. Required. A password is better kept in `secret_file` or \
+        `secret_env`.",
     ),
     text(
         "resources.<name>.secret_file",
@@ -278,7 +287,8 @@ pub const SETTINGS: &[Setting] = &[
         "resources.<name>.tls",
         &["auto", "off", "verify"],
         "auto",
-        "Whether a database connection is encrypted and the server's certificate verified. `auto`: not to \
+        "Whether a database connection is encrypted and the server's certificate verified. \
+        `auto`: not to \
          a loopback address, otherwise verified. HTTP goes by its address.",
     ),
     number(
@@ -309,7 +319,8 @@ pub const SETTINGS: &[Setting] = &[
         "resources.<name>.marker_table",
         "a table's name",
         "handfast_marker",
-        "MariaDB and MySQL: the table where every branch leaves its mark, so that what became of it can be \
+        "MariaDB and MySQL: the table where every branch leaves its mark, so that what became of \
+        it can be \
          proved. Made if missing.",
     ),
 ];
@@ -388,10 +399,12 @@ role = \"write\"
 token_env = \"SHOP_TOKEN\"
 ```
 
-The variable of a setting is its key in capitals after `HANDFAST_`, with `_` for everything that is \
+The variable of a setting is its key in capitals after `HANDFAST_`, with `_` for everything that \
+is \
 neither a letter nor a digit: \
 `HANDFAST_LISTEN`, `HANDFAST_LIMITS_BODY_BYTES_MAX`, `HANDFAST_RESOURCES_CHECKING_URL`.
-Where the flags or the file name a resource or token that fits, the variable means that one; otherwise \
+Where the flags or the file name a resource or token that fits, the variable means that one; \
+otherwise \
 its name is in small letters.
 As a flag, any setting is `--set key=value`.
 

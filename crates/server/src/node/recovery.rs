@@ -5,9 +5,9 @@
 //! about, is rolled back: presumed abort.
 //!
 //! The order of observation is what makes that safe (after Citus' transaction recovery): first what
-//! is prepared (P), then what is active (A) and decided (T), then what is prepared still (Q). Only a
-//! branch in P and in Q is an orphan. With A before P, a branch prepared in between would look like
-//! one; without Q, one that was finished in between would.
+//! is prepared (P), then what is active (A) and decided (T), then what is prepared still (Q). Only
+//! a branch in P and in Q is an orphan. With A before P, a branch prepared in between would look
+//! like one; without Q, one that was finished in between would.
 
 use std::{
     collections::BTreeMap,
@@ -111,7 +111,7 @@ async fn finish(
     let ack = match &told {
         Some((Decision::Commit, proofs)) => {
             let proof = proofs.get(usize::from(branch.index)).cloned().unwrap_or_default();
-            tracing::warn!(%branch, "prepared again after its commit: a restored or lagging server?");
+            tracing::warn!(%branch, "prepared again after its commit: was the server restored?");
             resource.participant.commit(branch.clone(), proof).await
         }
         Some((Decision::Abort(_), _)) | None => {

@@ -1,8 +1,8 @@
 //! A resource as this node sees it: calls running, health, what was last found prepared there.
 //!
-//! The circuit breaker: any answer that smells of an unreachable server starts a probe; if the probe
-//! fails the resource is down, new branches are refused at once and decisions wait, until a probe
-//! succeeds. So one dead database delays only its own transactions, and costs no timeouts.
+//! The circuit breaker: any answer that smells of an unreachable server starts a probe; if the
+//! probe fails the resource is down, new branches are refused at once and decisions wait, until a
+//! probe succeeds. So one dead database delays only its own transactions, and costs no timeouts.
 
 use std::{
     sync::{

@@ -10,8 +10,9 @@ use handfast_core::{
 };
 
 use super::{
+    action::Action,
     participant::State,
-    world::{Action, Life, World, index, number, replay, run_id},
+    world::{Life, World, index, number, replay, run_id},
 };
 
 /// Takes a state, and what a crash at this moment would leave of the log.
@@ -19,6 +20,7 @@ type Invariant = fn(&World, &Saved) -> bool;
 
 pub const AGREEMENT: &str = "no two branches of a run end differently";
 pub const UNANIMITY: &str = "commit only if all voted yes";
+pub const HELD: &str = "what is held commits only when asked";
 pub const WRITE_AHEAD: &str = "a branch commits only by a durable record";
 pub const TOLD_IS_DURABLE: &str = "what callers were told is durable";
 pub const ONE_OUTCOME: &str = "a gid has one outcome";
@@ -33,9 +35,10 @@ pub const LATE_INPUT: &str = "late input changes nothing";
 /// The one that is about the future.
 pub const SETTLES: &str = "once nothing goes wrong any more, all ends";
 
-pub const ALL: [(&str, Invariant); 13] = [
+pub const ALL: [(&str, Invariant); 14] = [
     (AGREEMENT, agreement),
     (UNANIMITY, unanimity),
+    (HELD, held),
     (WRITE_AHEAD, write_ahead),
     (TOLD_IS_DURABLE, told_is_durable),
     (ONE_OUTCOME, one_outcome),
@@ -62,6 +65,12 @@ fn agreement(world: &World, _: &Saved) -> bool {
 fn unanimity(world: &World, _: &Saved) -> bool {
     let Some(known) = commits(&world.saved) else { return true };
     branches(world, known).all(|(_, state)| !matches!(state, State::Fresh | State::Aborted))
+}
+
+/// A caller who looks before it commits has the last word.
+fn held(world: &World, _: &Saved) -> bool {
+    let is_asked = |known: &Known| world.runs[number(known.run)].asked;
+    !world.rules.hold || commits(&world.saved).is_none_or(is_asked)
 }
 
 /// R*, 2: the commit record is forced before anyone is told.

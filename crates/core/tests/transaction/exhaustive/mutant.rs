@@ -18,6 +18,8 @@ pub enum Mutant {
     MissingClose,
     /// A yes counts for all branches.
     OneVoteForAll,
+    /// What is to be held is not.
+    HoldIgnored,
     /// A vote that was lost is taken for a no, which holds nothing and need not be told.
     LostTakenAsNo,
     /// A branch that is gone when it is told to commit is taken for committed.
