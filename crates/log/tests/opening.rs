@@ -151,6 +151,7 @@ fn a_full_disk_is_named_and_the_log_goes_on_after_a_restart_with_room() {
     let (mut partition, _) = counter::open(scratch.open_with(small).unwrap());
     let mut told = 0;
     let error = loop {
+        assert!(told < 10_000, "it never runs full");
         match counter::turn(&mut partition, [counter::to("a", counter::Input::Add(1))]) {
             Ok(_) => told += 1,
             Err(error) => break error,

@@ -55,7 +55,7 @@ fn nothing_given_is_a_valid_configuration() {
     let config = Given::nothing().load().unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:7400");
     assert_eq!(config.data_dir, PathBuf::from("./handfast-data"));
-    assert_eq!(config.recovery_interval_ms, 15_000);
+    assert_eq!(config.recovery_interval_ms, 3_000);
     assert_eq!(config.limits.body_bytes_max, 1 << 20);
     assert_eq!(config.retention_ms, 7 * 24 * 60 * 60 * 1000);
     assert!(config.tokens.is_empty() && config.resources.is_empty() && config.tls.is_none());

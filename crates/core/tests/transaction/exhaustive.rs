@@ -124,7 +124,7 @@ fn every_mutant_is_found() {
     let again = Rules { begins: 2, crashes: 1, ..TWO };
     let one_again = Rules { begins: 2, crashes: 1, ..ONE };
     let meddled = Rules { meddling: true, ..TWO };
-    let mutants: [(Mutant, Rules, &[&str]); 16] = [
+    let mutants: [(Mutant, Rules, &[&str]); 17] = [
         (Mutant::UnsyncedDecision, again, &[WRITE_AHEAD, AGREEMENT, ONE_RUN_COMMITS]),
         (Mutant::UnsyncedDelegation, one_again, &[WRITE_AHEAD, ONE_RUN_COMMITS]),
         (Mutant::ForgottenAbort, again, &[TOLD_IS_DURABLE, ONE_OUTCOME, TOLD_IS_SO]),
@@ -137,6 +137,7 @@ fn every_mutant_is_found() {
         (Mutant::GoneTakenAsFinished, meddled, &[FINISHED]),
         (Mutant::NoFence, TWO, &[FINISHED]),
         (Mutant::OrphanJudgedTooEarly, TWO, &[AGREEMENT]),
+        (Mutant::NoTimers, TWO, &[SETTLES]),
         (Mutant::AnyRun, again, &[LATE_INPUT]),
         (Mutant::UnloggedEnd, TWO, &[REPLAY_IS_SAVED]),
         (Mutant::TakenForNew, again, &[DECIDED_ONCE, ONE_RUN_COMMITS]),

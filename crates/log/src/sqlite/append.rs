@@ -86,7 +86,8 @@ const INSERT_STREAM: &str = "
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (name) DO NOTHING";
 
 const UPDATE_STREAM: &str = "
-    UPDATE stream SET state = ?2, label = ?3, open = ?4, first_position = ifnull(?5, first_position),
+    UPDATE stream SET state = ?2, label = ?3, open = ?4,
+        first_position = ifnull(?5, first_position),
         last_position = ?6, last_version = ?7, changed_at_ms = ?8
     WHERE id = ?1";
 

@@ -28,8 +28,8 @@ impl Code {
 }
 
 macro_rules! codes {
-    ($($name:ident $text:literal $status:literal $title:literal $cause:literal $cure:literal;)*) \
-    => {
+    ($($name:ident $text:literal $status:literal $title:literal $cause:literal
+        $cure:literal;)*) => {
         $(
             #[doc = $title]
             pub const $name: Code = Code {

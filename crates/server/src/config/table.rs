@@ -126,7 +126,7 @@ pub const SETTINGS: &[Setting] = &[
     number(
         "recovery_interval_ms",
         (100, DAY_MS, "ms"),
-        "15000",
+        "3000",
         "How often every resource is searched for prepared branches of ours that nobody finishes.",
     ),
     number(

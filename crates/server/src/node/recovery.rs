@@ -25,6 +25,9 @@ use handfast_log::{ListQuery, Log};
 use super::{Inner, Rejected, resource::Resource};
 use crate::driver::now_ms;
 
+/// Between the searches right after the start: what the dead node had sent may still arrive at a
+/// participant after the first one.
+const SOON: [Duration; 4] = [Duration::from_millis(500); 4];
 /// How often old transactions are pruned.
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Most transactions pruned between two turns.
@@ -48,8 +51,10 @@ pub(super) fn begin(inner: &Arc<Inner>, interval: Duration, retention: Duration)
         for task in tasks {
             if let Ok((inner, resource)) = task.await {
                 tokio::spawn(async move {
+                    let mut waits = SOON.into_iter();
                     while !inner.stopping.load(Ordering::Acquire) {
-                        tokio::time::sleep(interval).await;
+                        let wait = waits.next().unwrap_or(interval);
+                        tokio::time::sleep(wait.min(interval)).await;
                         search(&inner, &resource).await;
                     }
                 });
@@ -67,7 +72,7 @@ pub(super) fn begin(inner: &Arc<Inner>, interval: Duration, retention: Duration)
 }
 
 /// One search of one resource.
-async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
+pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
     let Ok(prepared) = resource.scan().await else {
         return resource.suspect(inner);
     };

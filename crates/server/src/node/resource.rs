@@ -16,7 +16,7 @@ use handfast_client::wire;
 use handfast_core::transaction::{Input, Timer};
 use handfast_participants::{InDoubt, Participant, Unreachable};
 
-use super::Inner;
+use super::{Inner, recovery};
 use crate::driver::now_ms;
 
 /// Most time for one probe or scan.
@@ -92,6 +92,8 @@ impl Resource {
             if was_down {
                 tracing::info!(resource = resource.name, "the resource answers again");
                 resource.retry_waiting(&inner).await;
+                // What it brought back prepared may be what nobody waits for.
+                recovery::search(&inner, &resource).await;
             }
         });
     }

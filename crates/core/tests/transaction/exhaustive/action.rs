@@ -5,7 +5,7 @@ use handfast_core::transaction::Fate;
 use super::{
     mutant::Mutant,
     participant::{Branch, Call, Cast, State},
-    world::{Life, RUNS_MAX, World, run_id},
+    world::{RUNS_MAX, World, run_id},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl World {
             self.troubles(r, b, branch, &mut actions);
         }
         for r in 0..self.begun {
-            if self.runs[r].life == Life::Open {
+            if self.runs[r].votes_armed {
                 actions.push(Action::VotesTimeout(r));
             }
             if self.runs[r].branches.iter().any(|branch| branch.state == State::Prepared) {
@@ -113,7 +113,6 @@ impl World {
         let told = self.live.telling.get(b).filter(|_| known.is_some());
         // One failed try teaches as much as many.
         let may_fail = told.is_some_and(|telling| telling.is_asked && telling.tries == 0);
-        let waits = told.is_some_and(|telling| telling.tries > 0 && !telling.is_asked);
         let is_orphan = match self.rules.mutant {
             Some(Mutant::OrphanJudgedTooEarly) => known.is_none(),
             _ => known.is_none() && !voting,
@@ -133,7 +132,7 @@ impl World {
                 (voting, Action::VoteLost(r, b)),
                 (may_fail, Action::AckUnknown(r, b)),
                 (may_fail && self.rules.breaking, Action::AckBroken(r, b)),
-                (waits, Action::Retry(r, b)),
+                (branch.retry_armed, Action::Retry(r, b)),
                 (is_orphan && prepared, Action::RollBackOrphan(r, b)),
                 (branch.state == State::Held, Action::SessionDies(r, b)),
                 (meddles, Action::Meddle(r, b, true)),

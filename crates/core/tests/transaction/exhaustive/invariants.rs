@@ -221,8 +221,9 @@ pub fn helped(before: &World) -> World {
             world.act(action);
         }
     }
-    if let Some(voting) = before.live.voting.as_ref().filter(|_| world == *before) {
-        world.act(Action::VotesTimeout(number(voting.run)));
+    let armed = (0..world.begun).find(|r| world.runs[*r].votes_armed);
+    if let Some(r) = armed.filter(|_| world == *before) {
+        world.act(Action::VotesTimeout(r));
     }
     world
 }

@@ -28,6 +28,8 @@ pub enum Mutant {
     NoFence,
     /// The recovery scan looks at what is active before it looks at what is prepared.
     OrphanJudgedTooEarly,
+    /// Nothing is tried again.
+    NoTimers,
     /// The run that a vote names is not looked at.
     AnyRun,
     /// The end is applied and never logged.
@@ -58,6 +60,7 @@ impl Mutant {
                     }
                 }
             }
+            Self::NoTimers => effects.retain(|effect| !matches!(effect, Effect::Arm { .. })),
             Self::MissingClose => {
                 effects.retain(|effect| !matches!(effect, Effect::Close { .. }));
             }

@@ -54,6 +54,8 @@ pub struct Mail {
 pub struct Branch {
     pub state: State,
     pub mail: Mail,
+    /// The coordinator's timer for telling it again.
+    pub retry_armed: bool,
 }
 
 impl Branch {

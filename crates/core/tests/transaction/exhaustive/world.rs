@@ -66,6 +66,7 @@ pub struct Run {
     pub inquired_abort: bool,
     /// Whether its caller gave the word while it was held, or was about to be.
     pub asked: bool,
+    pub votes_armed: bool,
     pub life: Life,
 }
 
@@ -144,8 +145,14 @@ impl World {
             Action::Heuristic(r, b) => self.acked(r, b, Ack::Heuristic(String::new())),
             Action::AckUnknown(r, b) => self.acked(r, b, Ack::Unknown(String::new())),
             Action::AckBroken(r, b) => self.acked(r, b, Ack::Broken(String::new())),
-            Action::VotesTimeout(r) => self.step(Input::Fired(Timer::Votes(run_id(r)))),
-            Action::Retry(r, b) => self.step(Input::Fired(Timer::Retry(run_id(r), index(b)))),
+            Action::VotesTimeout(r) => {
+                self.runs[r].votes_armed = false;
+                self.step(Input::Fired(Timer::Votes(run_id(r))));
+            }
+            Action::Retry(r, b) => {
+                self.runs[r].branches[b].retry_armed = false;
+                self.step(Input::Fired(Timer::Retry(run_id(r), index(b))));
+            }
             Action::Inquire(r) => {
                 self.step(Input::Inquired { request: RequestId(OTHERS + r as u64), run: run_id(r) })
             }
@@ -169,12 +176,15 @@ impl World {
         self.forget_late_answers();
     }
 
-    /// Answers that nobody listens to any more. That nothing would follow from them is checked once
+    /// Answers that nobody listens to any more, and timers of no use. That nothing would follow from them is checked once
     /// for all, by the last of the invariants.
     fn forget_late_answers(&mut self) {
         for r in 0..self.begun {
             let (voting, open) = (self.is_voting(r), self.runs[r].life == Life::Open);
-            for Branch { mail, .. } in &mut self.runs[r].branches {
+            self.runs[r].asked &= voting || self.is_known(r);
+            self.runs[r].votes_armed &= voting;
+            for Branch { mail, retry_armed, .. } in &mut self.runs[r].branches {
+                *retry_armed &= open;
                 mail.yes &= voting;
                 mail.no &= voting;
                 mail.read_only &= voting;
@@ -303,8 +313,13 @@ impl World {
                 let life = &mut self.runs[number(run)].life;
                 *life = if *life == Life::Open { Life::Closed } else { Life::ClosedTwice };
             }
-            // Timers are those that the machine says it waits for; see `troubles`.
-            Effect::Arm { .. } | Effect::Alarm { .. } => {}
+            Effect::Arm { timer: Timer::Votes(run), .. } => {
+                self.runs[number(run)].votes_armed = true;
+            }
+            Effect::Arm { timer: Timer::Retry(run, branch), .. } => {
+                self.branch(run, branch).retry_armed = true;
+            }
+            Effect::Alarm { .. } => {}
         }
     }
 
@@ -337,8 +352,12 @@ impl World {
         self.live = Live::default();
         for run in &mut self.runs {
             run.life = Life::None;
-            for branch in run.branches.iter_mut().filter(|_| lost) {
-                branch.mail = Mail::default();
+            run.votes_armed = false;
+            for branch in &mut run.branches {
+                branch.retry_armed = false;
+                if lost {
+                    branch.mail = Mail::default();
+                }
             }
         }
         if let Some(known) = self.saved.known.as_ref().filter(|known| !known.finished) {
