@@ -22,7 +22,7 @@ struct Args {
     /// Which to run: databases, shards, decisions, recovery; all if none is named.
     only: Vec<String>,
     /// The release binary to measure.
-    #[arg(long, env = "HANDFAST_BENCH_BINARY")]
+    #[arg(long)]
     binary: PathBuf,
     /// Two PostgreSQL servers.
     #[arg(long, env = "HANDFAST_TEST_POSTGRES", value_delimiter = ',')]

@@ -92,11 +92,8 @@ fn index(branch: &str) -> u8 {
 }
 
 fn vote(words: &[&str]) -> Vote {
-    let refusal = |code: &str| Refusal {
-        code: code.into(),
-        message: code.into(),
-        cause: Cause::Passing,
-    };
+    let refusal =
+        |code: &str| Refusal { code: code.into(), message: code.into(), cause: Cause::Passing };
     match words {
         ["yes"] => Vote::Yes(Proof::default()),
         ["yes", proof] => Vote::Yes(Proof((*proof).into())),
