@@ -268,7 +268,8 @@ impl Postgres {
         match self.branches.forbid(branch) {
             None => {}
             Some(Active::Working(tell)) => {
-                if timeout(STOP_TIMEOUT, tell.closed()).await.is_err() {
+                let stopped = timeout(STOP_TIMEOUT, tell.closed()).await;
+                if stopped.is_err() {
                     return Ack::Unknown("the work on it does not stop".into());
                 }
             }

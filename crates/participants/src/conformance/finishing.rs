@@ -96,7 +96,7 @@ pub async fn a_dropped_prepare_leaves_nothing(bed: &dyn Bed) {
     assert_eq!(db.commit(blocked.holder, blocked.proof).await, Ack::Finished);
     let next = branch(bed);
     let proof = yes(db.prepare(next.clone(), work([bed.add(1, 100)]), AMPLE).await);
-    assert_eq!(own(&*db).await, [next.clone()]);
+    assert_eq!(own(&*db).await, std::slice::from_ref(&next));
     assert_eq!(db.commit(next, proof).await, Ack::Finished);
     assert_eq!(bed.value(1).await, Some(START + 101));
 }

@@ -91,7 +91,7 @@ pub async fn lock_waits_are_bounded(bed: &dyn Bed) {
         matches!(&vote, Vote::No(no) if no.code == "lock_timeout" && no.cause == Passing),
         "{vote:?}"
     );
-    assert_eq!(own(&*db).await, [holder.clone()]);
+    assert_eq!(own(&*db).await, std::slice::from_ref(&holder));
     assert_eq!(db.commit(holder, proof).await, Ack::Finished);
     assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START + 1), Some(START)));
 }

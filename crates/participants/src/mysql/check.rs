@@ -151,13 +151,7 @@ fn judge(server: Server, settings: &BTreeMap<String, String>) -> Vec<Finding> {
                        crash: replicas may differ, do not fail over to them";
         add(Warning, "binlog", message, String::new());
     }
-    let filter = |(name, value): (&String, &String)| {
-        let filters = name.starts_with("replicate_")
-            && !name.starts_with("replicate_annotate")
-            && !name.starts_with("replicate_events");
-        (filters || name.starts_with("binlog_")) && !value.is_empty()
-    };
-    if settings.iter().any(filter) {
+    if has_replication_filter(settings) {
         let message = "replication filters do not work together with XA";
         add(Warning, "replication_filters", message, "remove the filters".into());
     }
@@ -166,6 +160,15 @@ fn judge(server: Server, settings: &BTreeMap<String, String>) -> Vec<Finding> {
         add(Warning, "default_engine", message, set("default_storage_engine", "InnoDB"));
     }
     found
+}
+
+fn has_replication_filter(settings: &BTreeMap<String, String>) -> bool {
+    settings.iter().any(|(name, value)| {
+        let filters = name.starts_with("replicate_")
+            && !name.starts_with("replicate_annotate")
+            && !name.starts_with("replicate_events");
+        (filters || name.starts_with("binlog_")) && !value.is_empty()
+    })
 }
 
 /// Passes on what is no answer of the server.
