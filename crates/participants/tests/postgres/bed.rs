@@ -30,11 +30,6 @@ pub async fn bed(case: &str) -> Option<Postgres> {
     Some(Postgres::new(servers(case)?[0].clone()).await)
 }
 
-/// A bed on the second server, which only destructive tests use, one at a time.
-pub async fn second(case: &str) -> Option<Postgres> {
-    Some(Postgres::new(servers(case)?[1].clone()).await)
-}
-
 fn servers(case: &str) -> Option<Vec<String>> {
     let Ok(urls) = std::env::var("HANDFAST_TEST_POSTGRES") else {
         let required = ["CI", "HANDFAST_TEST_REQUIRED"].iter().any(|v| std::env::var(v).is_ok());
