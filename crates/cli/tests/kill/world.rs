@@ -36,7 +36,6 @@ impl Kind {
 
 /// One pair. Databases are its own, since they are crashed, and live as long as it does.
 pub struct World {
-    pub kind: Kind,
     databases: Option<[Bank; 2]>,
     cases: u32,
 }
@@ -62,7 +61,7 @@ impl World {
                 Some([first, Bank::Mysql(Mysql::new(mariadb))])
             }
         };
-        Ok(Self { kind, databases, cases: 0 })
+        Ok(Self { databases, cases: 0 })
     }
 
     /// A name for the next case, no other's beginning.
