@@ -1,7 +1,7 @@
 //! Participants: the systems that prepare, commit and abort branches.
 //!
 //! One trait, [`Participant`], and its adapters. What they promise is written at the trait and
-//! checked on real servers by the [`conformance`] suite.
+//! checked on real servers by the [`mod@conformance`] suite.
 
 mod branches;
 pub mod conformance;

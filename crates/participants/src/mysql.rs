@@ -1,10 +1,10 @@
 //! MariaDB and MySQL as participants: `XA PREPARE`, `XA COMMIT`, `XA ROLLBACK`.
 //!
-//! [`xa`] says how it is proved what became of a branch; [`work`] is the first phase, [`finish`]
-//! the second on any session, [`sessions`] the bounded connections.
+//! `xa` says how it is proved what became of a branch; `work` is the first phase, `finish`
+//! the second on any session, `sessions` the bounded connections.
 //!
 //! Both servers are one adapter. They differ in what a session can do after it prepared, see
-//! [`sessions::Server::detaches`]: where it is bound to its branch, it is kept, and the decision
+//! `sessions::Server::detaches`: where it is bound to its branch, it is kept, and the decision
 //! is carried out on that very session.
 
 mod check;

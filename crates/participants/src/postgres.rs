@@ -1,8 +1,8 @@
 //! PostgreSQL as a participant: `PREPARE TRANSACTION`, `COMMIT PREPARED`, `ROLLBACK PREPARED`.
 //!
-//! [`mod@work`] and [`session`] are the first phase on one connection, [`finish`] is the second
-//! and the proof of what became of a branch, [`pool`] the bounded connections,
-//! [`crate::branches`] what this process works on right now. Nothing here decides: it does as
+//! `work` and `session` are the first phase on one connection, `finish` is the second
+//! and the proof of what became of a branch, `pool` the bounded connections,
+//! `crate::branches` what this process works on right now. Nothing here decides: it does as
 //! told and says what it knows.
 
 mod check;
