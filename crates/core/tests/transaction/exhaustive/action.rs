@@ -19,7 +19,12 @@ pub enum Action {
     VoteLost(usize, usize),
     Finished(usize, usize),
     Heuristic(usize, usize),
-    AckUnknown(usize, usize),
+    /// The driver heard nothing in time; the call may come late, or may be lost.
+    AckUnknown {
+        run: usize,
+        branch: usize,
+        lost: bool,
+    },
     AckBroken(usize, usize),
     VotesTimeout(usize),
     Retry(usize, usize),
@@ -130,7 +135,8 @@ impl World {
         actions.extend(
             [
                 (voting, Action::VoteLost(r, b)),
-                (may_fail, Action::AckUnknown(r, b)),
+                (may_fail, Action::AckUnknown { run: r, branch: b, lost: false }),
+                (may_fail, Action::AckUnknown { run: r, branch: b, lost: true }),
                 (may_fail && self.rules.breaking, Action::AckBroken(r, b)),
                 (branch.retry_armed, Action::Retry(r, b)),
                 (is_orphan && prepared, Action::RollBackOrphan(r, b)),

@@ -131,8 +131,8 @@ fn decided_once(world: &World, _: &Saved) -> bool {
     world.records.iter().filter(decides).count() <= 1
 }
 
-/// R*, 2: the coordinator forgets only when every branch acknowledged. A branch that ended otherwise
-/// than decided must have been found.
+/// R*, 2: the coordinator forgets only when every branch acknowledged. A branch that ended
+/// otherwise than decided must have been found.
 fn finished(world: &World, _: &Saved) -> bool {
     let Some(known) = world.saved.known.as_ref().filter(|known| known.finished) else {
         return true;
@@ -204,8 +204,8 @@ fn branches<'a>(
     known.branches.iter().zip(run.branches.iter().map(|branch| branch.state))
 }
 
-/// AC5: once faults end, every branch ends and every caller is answered, whatever schedule led here.
-/// The caller of this walks on with [`helped`] until nothing changes.
+/// AC5: once faults end, every branch ends and every caller is answered, whatever schedule led
+/// here. The caller of this walks on with [`helped`] until nothing changes.
 pub fn is_settled(world: &World) -> bool {
     let none_waits = world.branches().all(|(.., branch)| !branch.is_waiting());
     let none_open = world.runs.iter().all(|run| run.life != Life::Open);
@@ -245,7 +245,7 @@ fn helps(world: &World, action: Action) -> bool {
         | Action::CommitAsked
         | Action::AbortAsked
         | Action::VoteLost(..)
-        | Action::AckUnknown(..)
+        | Action::AckUnknown { .. }
         | Action::AckBroken(..)
         | Action::VotesTimeout(_)
         | Action::Inquire(_)

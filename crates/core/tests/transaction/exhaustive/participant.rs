@@ -58,6 +58,14 @@ pub struct Branch {
     pub retry_armed: bool,
 }
 
+impl Mail {
+    /// What was said about the decision, and answered, never arrives.
+    pub fn lose_decision(&mut self) {
+        let Self { prepare, yes, no, read_only, .. } = *self;
+        *self = Self { prepare, yes, no, read_only, ..Self::default() };
+    }
+}
+
 impl Branch {
     /// Waits for the decision, and holds locks until it comes.
     pub fn is_waiting(self) -> bool {

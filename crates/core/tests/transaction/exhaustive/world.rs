@@ -143,7 +143,12 @@ impl World {
             Action::VoteLost(r, b) => self.vote_lost(r, b),
             Action::Finished(r, b) => self.acked(r, b, Ack::Finished),
             Action::Heuristic(r, b) => self.acked(r, b, Ack::Heuristic(String::new())),
-            Action::AckUnknown(r, b) => self.acked(r, b, Ack::Unknown(String::new())),
+            Action::AckUnknown { run, branch, lost } => {
+                if lost {
+                    self.runs[run].branches[branch].mail.lose_decision();
+                }
+                self.acked(run, branch, Ack::Unknown(String::new()));
+            }
             Action::AckBroken(r, b) => self.acked(r, b, Ack::Broken(String::new())),
             Action::VotesTimeout(r) => {
                 self.runs[r].votes_armed = false;
@@ -176,8 +181,8 @@ impl World {
         self.forget_late_answers();
     }
 
-    /// Answers that nobody listens to any more, and timers of no use. That nothing would follow from them is checked once
-    /// for all, by the last of the invariants.
+    /// Answers that nobody listens to any more, and timers of no use. That nothing would follow
+    /// from them is checked once for all, by the last of the invariants.
     fn forget_late_answers(&mut self) {
         for r in 0..self.begun {
             let (voting, open) = (self.is_voting(r), self.runs[r].life == Life::Open);
