@@ -149,10 +149,10 @@ impl Step<'_> {
     /// Answers the caller if its answer is known, else lets it wait.
     fn attend(&mut self, request: RequestId, ack: AckWhen) {
         let answer = match self.known {
+            Some(known) if known.is_mixed() => Some(Answer::Mixed),
             Some(Known { decision: Some(Decision::Abort(reason)), .. }) => {
                 Some(Answer::Aborted(reason.clone()))
             }
-            Some(known) if known.is_mixed() => Some(Answer::Mixed),
             Some(Known { decision: Some(Decision::Commit), finished, .. }) => {
                 (*finished || ack == AckWhen::Decided).then_some(Answer::Committed)
             }
@@ -224,6 +224,9 @@ impl Step<'_> {
             Some(voting) if !voting.hold => {
                 self.reply(request, Answer::WrongState("preparing, and not held"));
             }
+            Some(_) if self.live.waiters.len() >= WAITERS_MAX => {
+                self.reply(request, Answer::Busy);
+            }
             Some(voting) => {
                 // The caller's word may come before the last vote: it then is no longer held.
                 voting.hold = false;
@@ -240,13 +243,9 @@ impl Step<'_> {
 
     fn abort_asked(&mut self, request: RequestId, reason: String) {
         if self.live.voting.is_some() {
-            self.attend(request, AckWhen::Decided);
-            self.decide(Decision::Abort(Reason::own(
-                None,
-                "caller_abort",
-                reason,
-                Cause::Business,
-            )));
+            let reason = Reason::own(None, "caller_abort", reason, Cause::Business);
+            self.decide(Decision::Abort(reason.clone()));
+            self.reply(request, Answer::Aborted(reason));
             return;
         }
         match self.known {

@@ -74,7 +74,7 @@ pub const KEYS: std::ops::RangeInclusive<i64> = 1..=32;
 pub const START: i64 = 100;
 
 /// Time enough for anything that is not meant to be late.
-pub(crate) const AMPLE: Duration = Duration::from_secs(30);
+pub const AMPLE: Duration = Duration::from_secs(30);
 
 /// A branch id of the bed that no other case uses.
 pub fn branch(bed: &dyn Bed) -> BranchId {

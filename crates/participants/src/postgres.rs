@@ -26,7 +26,7 @@ use handfast_core::{
         Cause::{Passing, Request},
         Proof, Refusal, Vote,
     },
-    work::{Rows, Sql, Work},
+    work::{Isolation, Rows, Sql, Work},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -149,7 +149,7 @@ impl Postgres {
             Err(refusal) => return no(refusal),
         };
         match worked.wrote {
-            Wrote::Nothing => self.read_only(lease, worked.rows, deadline).await,
+            Wrote::Nothing => self.read_only(lease, &sql, worked.rows, deadline).await,
             Wrote::Under(xid) if held => hold(working, lease, &xid, worked.rows),
             Wrote::Under(_) | Wrote::Something => {
                 self.prepare_worked(branch, working, lease, worked.rows, deadline).await
@@ -194,8 +194,24 @@ impl Postgres {
     }
 
     /// Ends a branch that wrote nothing: there is nothing to prepare.
-    async fn read_only(&self, lease: Lease, rows: Vec<Rows>, deadline: Instant) -> Prepared {
-        match timeout_at(deadline, lease.session.commit()).await {
+    ///
+    /// By a rollback: a commit would send its notifications, before the decision and despite an
+    /// abort. A serializable reader commits all the same, since only that says whether what it saw
+    /// ever was.
+    async fn read_only(
+        &self,
+        lease: Lease,
+        sql: &Sql,
+        rows: Vec<Rows>,
+        deadline: Instant,
+    ) -> Prepared {
+        let end = async {
+            match sql.isolation {
+                Some(Isolation::Serializable) => lease.session.commit().await,
+                _ => lease.session.roll_back().await,
+            }
+        };
+        match timeout_at(deadline, end).await {
             Ok(Ok(cleaning)) => {
                 self.pool.give_back(lease, Some(cleaning));
                 Prepared { vote: Vote::ReadOnly, rows }

@@ -54,3 +54,16 @@ fn roots_of(path: &Path) -> Result<RootCertStore, String> {
     }
     Ok(roots)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_useless_ca_file_is_named() {
+        let missing = roots_of(Path::new("no/such/file.pem")).expect_err("there is none");
+        assert!(missing.contains("no/such/file.pem"), "{missing}");
+        let empty = roots_of(Path::new("Cargo.toml")).expect_err("it holds no certificate");
+        assert!(empty.contains("Cargo.toml"), "{empty}");
+    }
+}

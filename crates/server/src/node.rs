@@ -10,6 +10,7 @@ mod recovery;
 mod resource;
 mod runs;
 mod view;
+mod words;
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +32,7 @@ use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
 use tokio::sync::oneshot;
 
 use crate::{
-    driver::{self, DriverHandle, NotTaken},
+    driver::{self, DriverHandle},
     stop_point,
 };
 use callers::Callers;
@@ -39,79 +40,7 @@ use metrics::Metrics;
 use resource::Resource;
 use runs::Runs;
 
-/// A whole transaction to run, checked and in the core's words.
-#[derive(Clone, Debug)]
-pub struct Begin {
-    /// The caller's name for it; made here if absent.
-    pub gid: Option<String>,
-    /// In the caller's order: name, resource, work.
-    pub branches: Vec<(String, String, Work)>,
-    /// All branches must vote within this time.
-    pub timeout_ms: u64,
-    /// When to answer.
-    pub ack: wire::AckWhen,
-    /// Whether to wait for `commit` after the votes.
-    pub hold: bool,
-    /// What makes two requests with one gid the same: a hash over branches and hold.
-    pub fingerprint: String,
-    /// How long the caller waits; 0 = not at all.
-    pub wait_ms: u64,
-}
-
-/// What an operator or caller may tell an open transaction.
-#[derive(Clone, Debug)]
-pub enum Command {
-    /// Commit a held one.
-    Commit {
-        /// Why; kept in the node's own log lines.
-        reason: String,
-    },
-    /// Abort one that is not decided.
-    Abort {
-        /// Why; kept in the log.
-        reason: String,
-    },
-    /// Try its branches again now.
-    Retry {
-        /// Why; kept in the node's own log lines.
-        reason: String,
-    },
-    /// Declare a branch finished.
-    Resolve {
-        /// Which branch.
-        branch: String,
-        /// What was seen at the participant.
-        committed: bool,
-        /// Why; kept in the log.
-        reason: String,
-    },
-}
-
-/// Why the node did not take a request. Nothing has happened.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum Rejected {
-    /// Too many wait or run already.
-    #[error("the node's queue is full")]
-    Busy,
-    /// The node is stopping, or its log has failed.
-    #[error("the node is stopping")]
-    Stopping,
-    /// The gid is taken.
-    #[error("this gid was used with other content")]
-    OtherContent,
-    /// Nothing is known of it.
-    #[error("no such transaction")]
-    NoSuchTransaction,
-    /// The transaction has no such branch.
-    #[error("no such branch")]
-    NoSuchBranch,
-    /// Not configured.
-    #[error("no such resource: {0}")]
-    NoSuchResource(String),
-    /// The transaction is in a state where this cannot be done.
-    #[error("{0}")]
-    WrongState(String),
-}
+pub use words::{Begin, Command, Rejected};
 
 /// Makes the resources' settings for a cluster.
 pub type MakeResources = Box<dyn FnOnce(&Cluster) -> Vec<handfast_participants::Settings> + Send>;
@@ -229,7 +158,7 @@ impl Node {
         let input = Input::Begin(handfast_core::transaction::Begin {
             request: waiting.request,
             run,
-            fingerprint: begin.fingerprint,
+            fingerprint: begin.fingerprint.clone(),
             branches,
             timeout_ms: begin.timeout_ms,
             ack,
@@ -242,7 +171,8 @@ impl Node {
             inner.runs.remove(run);
             Rejected::from(refusal)
         })?;
-        let mut transaction = self.outcome(&gid, answered, begin.wait_ms, ack).await?;
+        let mut transaction =
+            self.outcome(&gid, answered, begin.wait_ms, ack, &begin.fingerprint).await?;
         transaction.results = waiting.take_results(&names);
         Ok(transaction)
     }
@@ -256,21 +186,19 @@ impl Node {
         branches.into_iter().map(spec).collect()
     }
 
-    /// Waits for the answer, or tells what is known when the wait is over.
+    /// Waits for the answer, or tells what is known when the wait is over. The request was taken:
+    /// from here on nothing may be called "not taken" but what the machine itself refused.
     async fn outcome(
         &self,
         gid: &Arc<str>,
         mut answered: oneshot::Receiver<Answer>,
         wait_ms: u64,
         ack: AckWhen,
+        fingerprint: &str,
     ) -> Result<wire::Transaction, Rejected> {
         let wait = Duration::from_millis(wait_ms);
         let answer = match wait_ms {
-            // The request's turn is over when the look-up returns: a refusal is known by then.
-            0 => {
-                let _ = self.look(gid).await?;
-                answered.try_recv().ok()
-            }
+            0 => answered.try_recv().ok(),
             _ => match tokio::time::timeout(wait, &mut answered).await {
                 Ok(Ok(answer)) => Some(answer),
                 // The partition ended without an answer: whether it was decided is not known.
@@ -278,14 +206,21 @@ impl Node {
                 Err(_) => None,
             },
         };
-        let Some(answer) = answer else {
-            let mut view = self.transaction(gid).await.unwrap_or_else(|_| view::unknown(gid));
-            if ack == AckWhen::Applied {
-                view.outcome = wire::Outcome::Unknown;
-            }
-            return Ok(view);
-        };
-        view::answered(gid, answer, ack)
+        if let Some(answer) = answer {
+            return view::answered(gid, answer, ack);
+        }
+        let Ok(Some((saved, live))) = self.look(gid).await else { return Ok(view::unknown(gid)) };
+        let begun = saved.known.as_ref().map(|known| &known.fingerprint);
+        let begun = begun.or(live.voting.as_ref().map(|voting| &voting.fingerprint));
+        if begun.is_some_and(|begun| begun != fingerprint) {
+            return Err(Rejected::OtherContent);
+        }
+        let view = view::transaction(gid, &self.inner.cluster, &saved, &live);
+        let mut view = view.unwrap_or_else(|| view::unknown(gid));
+        if ack == AckWhen::Applied && view.outcome == wire::Outcome::Committed {
+            view.outcome = wire::Outcome::Unknown;
+        }
+        Ok(view)
     }
 
     /// What is known of a transaction, with its timeline.
@@ -345,9 +280,12 @@ impl Node {
         };
         let gid: Arc<str> = gid.into();
         self.inner.driver.try_send(Addressed { stream: Arc::clone(&gid), input, fresh: false })?;
-        let answer = answered.await.map_err(|_| Rejected::Stopping)?;
+        // Taken or not is not known if the partition ended without an answer.
+        let Ok(answer) = answered.await else { return Ok(view::unknown(&gid)) };
         match answer {
-            Answer::Taken => self.transaction(&gid).await,
+            Answer::Taken => {
+                Ok(self.transaction(&gid).await.unwrap_or_else(|_| view::unknown(&gid)))
+            }
             answer => view::answered(&gid, answer, AckWhen::Decided),
         }
     }
@@ -486,14 +424,5 @@ impl Inner {
     fn reply(&self, request: RequestId, answer: Answer) {
         self.metrics.answered(&answer);
         self.callers.answer(request, answer);
-    }
-}
-
-impl From<NotTaken> for Rejected {
-    fn from(refusal: NotTaken) -> Self {
-        match refusal {
-            NotTaken::Full => Self::Busy,
-            NotTaken::Stopped => Self::Stopping,
-        }
     }
 }

@@ -15,6 +15,10 @@ pub(super) const NO_SUCH_TABLE: u16 = 1146;
 pub(super) const DUPLICATE: u16 = 1062;
 /// A column may not be null.
 pub(super) const NULL: u16 = 1048;
+/// A lock was not granted in time, or not at once.
+pub(super) const LOCK_TIMEOUT: u16 = 1205;
+/// A lock was not granted at once: MySQL.
+pub(super) const LOCK_NOWAIT: u16 = 3572;
 
 /// The branch was rolled back, for whatever reason: the range of the XA_RB codes.
 pub(super) fn is_rolled_back(code: u16) -> bool {

@@ -8,9 +8,9 @@ use tokio::time::sleep;
 
 use super::{
     errors,
-    marker::Marker,
+    marker::{Mark, Marker},
     sessions::{Session, Stopped},
-    xa::{self, Listed},
+    xa,
 };
 
 /// How long a session that owns the branch may take to go away by itself, in seconds. It does so
@@ -18,8 +18,8 @@ use super::{
 const PATIENCE_S: u32 = 1;
 /// How long a session that was killed may take to go away, in seconds.
 const DYING_S: u32 = 3;
-/// Between two looks at a branch of which nothing is found.
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// A session gives up its name lock shortly before it hands its branch to others.
+const HANDING_OVER: Duration = Duration::from_millis(10);
 
 /// What is to become of a branch.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,20 @@ pub(super) async fn finish(
     branch: &BranchId,
     verb: Verb,
 ) -> Result<Ack, Error> {
-    let answer = settle(session, marker, branch, verb).await;
-    match answer {
+    let command = match verb {
+        Verb::Commit => Some(format!("XA COMMIT {}", xa::xid(branch))),
+        Verb::RollBack => Some(format!("XA ROLLBACK {}", xa::xid(branch))),
+        Verb::Look => None,
+    };
+    if let Some(command) = command.as_ref().filter(|_| session.server.detaches) {
+        // No session owns a prepared branch here, so the answer can be trusted. The lock is for
+        // those who ask meanwhile.
+        let text = format!("{}; {command}; {}", xa::lock(branch, 0), xa::UNLOCK);
+        if session.batch(&text).await.is_ok() {
+            return Ok(Ack::Finished);
+        }
+    }
+    match settle(session, marker, branch, verb, command).await {
         Err(Stopped { error, .. }) if error.is_fatal() => Err(error),
         answer => {
             // The answer is the same if this fails; then the session is not used again.
@@ -55,73 +67,55 @@ async fn settle(
     marker: &Marker,
     branch: &BranchId,
     verb: Verb,
+    command: Option<String>,
 ) -> Result<Ack, Stopped> {
-    let command = match verb {
-        Verb::Commit => format!("; XA COMMIT {}", xa::xid(branch)),
-        Verb::RollBack => format!("; XA ROLLBACK {}", xa::xid(branch)),
-        Verb::Look => String::new(),
-    };
-    // Work that is to be rolled back needs no time to end well.
-    let mut wait_s = if verb == Verb::RollBack { 0 } else { PATIENCE_S };
-    for _ in 0..2 {
-        let sent = session.batch(&format!("{}{command}", xa::lock(branch, wait_s))).await;
-        let locked = match sent {
-            Ok(_) if verb != Verb::Look => return Ok(Ack::Finished),
-            Ok(sets) => xa::got_lock(&sets),
-            // Either there is no such branch, or its session is alive: the lock tells.
-            Err(Stopped { sets, error: Error::Server(said), .. })
-                if said.code == xa::NOTA || errors::is_rolled_back(said.code) =>
-            {
-                xa::got_lock(&sets)
-            }
-            Err(stopped) => return Err(stopped),
-        };
-        if locked {
-            return classify(session, marker, branch, verb).await;
+    if !take_over(session, branch, verb).await? {
+        return Ok(Ack::Unknown("the session that works on it does not go away".into()));
+    }
+    if let Some(command) = command
+        && let Err(stopped) = session.batch(&command).await
+    {
+        let code = errors::number(&stopped.error);
+        if code != xa::NOTA && !errors::is_rolled_back(code) {
+            return Err(stopped);
         }
+    }
+    Ok(match (verb, marker.look(session, branch).await?) {
+        (Verb::RollBack, Mark::Committed) => {
+            Ack::Heuristic("it was committed: its marker is there".into())
+        }
+        (Verb::RollBack, Mark::Absent | Mark::NoTable) | (_, Mark::Committed) => Ack::Finished,
+        (_, Mark::Undecided) => Ack::Unknown(
+            "its transaction is still open at the server, but not with us; if this stays, only a \
+             restart of the server brings it back"
+                .into(),
+        ),
+        (_, Mark::Absent) => Ack::Heuristic("it was rolled back: its marker is not there".into()),
+        (_, Mark::NoTable) => Ack::Broken(
+            "its marker table is gone, so nobody can tell whether it was committed".into(),
+        ),
+    })
+}
+
+/// Takes the name lock of a branch; ends the session that holds it, if that does not go by itself.
+async fn take_over(session: &mut Session, branch: &BranchId, verb: Verb) -> Result<bool, Stopped> {
+    if take(session, branch, 0).await? {
+        return Ok(true);
+    }
+    // Work that is to be rolled back needs no time to end well.
+    let mut taken = verb != Verb::RollBack && take(session, branch, PATIENCE_S).await?;
+    if !taken {
         if let Some(owner) = xa::owner(session, branch).await? {
             xa::kill(session, owner).await?;
         }
-        wait_s = DYING_S;
+        taken = take(session, branch, DYING_S).await?;
     }
-    Ok(Ack::Unknown("the session that works on it does not go away".into()))
+    if taken && !session.server.detaches {
+        sleep(HANDING_OVER).await;
+    }
+    Ok(taken)
 }
 
-/// What became of a branch that cannot be finished. The session holds its name lock, so no
-/// session of ours can change anything meanwhile.
-async fn classify(
-    session: &mut Session,
-    marker: &Marker,
-    branch: &BranchId,
-    verb: Verb,
-) -> Result<Ack, Stopped> {
-    for look in 1.. {
-        if is_listed(session, branch).await? {
-            return Ok(Ack::Unknown("it is still prepared, and somebody is at it".into()));
-        }
-        let found = marker.is_there(session, branch).await?;
-        return Ok(match (verb, found) {
-            (Verb::RollBack, Some(true)) => {
-                Ack::Heuristic("it was committed: its marker is there".into())
-            }
-            (Verb::RollBack, _) | (_, Some(true)) => Ack::Finished,
-            (_, None) => Ack::Broken(
-                "its marker table is gone, so nobody can tell whether it was committed".into(),
-            ),
-            // Somebody who commits it just now may have it off the list and not visible yet.
-            (_, Some(false)) if look == 1 => {
-                sleep(LOOK_AGAIN).await;
-                continue;
-            }
-            (_, Some(false)) => Ack::Heuristic(
-                "it was rolled back: it is not prepared, and its marker is not there".into(),
-            ),
-        });
-    }
-    unreachable!("the second look answers")
-}
-
-async fn is_listed(session: &mut Session, branch: &BranchId) -> Result<bool, Stopped> {
-    let listed = xa::prepared(session).await?;
-    Ok(listed.iter().any(|one| matches!(one, Listed::Handfast(listed) if listed == branch)))
+async fn take(session: &mut Session, branch: &BranchId, wait_s: u32) -> Result<bool, Stopped> {
+    Ok(xa::got_lock(&session.batch(&xa::lock(branch, wait_s)).await?))
 }

@@ -1,7 +1,5 @@
 //! The marker table: one row per committed branch, the proof that it was.
 
-use mysql_async::Error;
-
 use handfast_core::id::BranchId;
 
 use super::{
@@ -18,6 +16,19 @@ const PRUNED_AT_ONCE: u64 = 1000;
 /// The table's name, quoted.
 #[derive(Clone)]
 pub(super) struct Marker(String);
+
+/// What the marker tells of a branch that has no session any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// It was committed.
+    Committed,
+    /// Its transaction is still there.
+    Undecided,
+    /// It was rolled back, or never came so far.
+    Absent,
+    /// There is no table, so nobody can tell.
+    NoTable,
+}
 
 impl Marker {
     /// Checks the name of the table. It is in the database of the resource.
@@ -72,26 +83,27 @@ impl Marker {
         &self.0
     }
 
-    /// Whether a branch's marker is there, committed. `None`: there is no table.
-    pub(super) async fn is_there(
+    /// Looks for a branch's marker.
+    pub(super) async fn look(
         &self,
         session: &mut Session,
         branch: &BranchId,
-    ) -> Result<Option<bool>, Stopped> {
-        // The level is named: where reading uncommitted rows is the default, it would be no proof.
+    ) -> Result<Mark, Stopped> {
+        // A row that somebody inserted and has not committed is found by its lock. The level is
+        // named: above it a missing row would be locked, below it an uncommitted one be seen.
         let look = format!(
             "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; \
-             SELECT 1 FROM {} WHERE branch = '{branch}'",
+             SELECT 1 FROM {} WHERE branch = '{branch}' FOR UPDATE NOWAIT",
             self.0
         );
         match session.batch(&look).await {
-            Ok(sets) => Ok(Some(sets.iter().any(|rows| !rows.is_empty()))),
-            Err(Stopped { error: Error::Server(said), .. })
-                if said.code == errors::NO_SUCH_TABLE =>
-            {
-                Ok(None)
-            }
-            Err(stopped) => Err(stopped),
+            Ok(sets) if sets.iter().all(Vec::is_empty) => Ok(Mark::Absent),
+            Ok(_) => Ok(Mark::Committed),
+            Err(stopped) => match errors::number(&stopped.error) {
+                errors::LOCK_TIMEOUT | errors::LOCK_NOWAIT => Ok(Mark::Undecided),
+                errors::NO_SUCH_TABLE => Ok(Mark::NoTable),
+                _ => Err(stopped),
+            },
         }
     }
 

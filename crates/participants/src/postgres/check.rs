@@ -46,7 +46,7 @@ pub(super) async fn check(
 fn unreachable(fault: Fault) -> Finding {
     let code = if matches!(fault, Fault::Broken(_)) { "unreachable" } else { "login_refused" };
     let cure = match code {
-        "unreachable" => "start the server, or correct the address",
+        "unreachable" => "start the server, or correct the address, tls or ca_file",
         _ => "correct user, password, database or pg_hba.conf",
     };
     finding(Error, code, fault.message(), cure)

@@ -138,3 +138,22 @@ fn meaning(said: &DbError) -> (&'static str, Cause) {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_named_only_at_the_prepare() {
+        for (state, cause) in [("55000", Request), ("53200", Passing)] {
+            let fault = || Fault::Refused {
+                state: state.into(),
+                refusal: refusal(refusal::SQL_ERROR, Passing, "prepared transactions are disabled"),
+            };
+            let said = fault().prepare_refusal();
+            assert_eq!((said.code.as_str(), said.cause), (refusal::PREPARED_SLOTS, cause));
+            assert!(said.message.contains("max_prepared_transactions"));
+            assert_eq!(fault().refusal().code, refusal::SQL_ERROR);
+        }
+    }
+}

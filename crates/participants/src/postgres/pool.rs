@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::{FutureExt, future::ready};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
@@ -26,7 +27,7 @@ pub(super) struct Pool {
     connector: Connector,
     /// What [`Session::clean`] sends.
     clean: Arc<str>,
-    /// The longest unused first: it is clean by now, and thus all are kept in use.
+    /// In the order of their return.
     idle: Mutex<VecDeque<Idle>>,
     work: Arc<Semaphore>,
     finish: Arc<Semaphore>,
@@ -104,8 +105,25 @@ impl Pool {
         Ok(Lease { session, reused: false, _place: place })
     }
 
+    /// The last used that is clean already: its memory is warm, on both sides. Else the one that
+    /// has been cleaned for longest.
     fn pop(&self) -> Option<Idle> {
-        self.lock().pop_front()
+        let mut idle = self.lock();
+        let clean = idle.iter_mut().rposition(|(_, cleaning)| match cleaning {
+            None => true,
+            Some(under_way) => match under_way.now_or_never() {
+                None => false,
+                Some(Ok(())) => {
+                    *cleaning = None;
+                    true
+                }
+                Some(failed) => {
+                    *cleaning = Some(Box::pin(ready(failed)));
+                    true
+                }
+            },
+        });
+        idle.remove(clean.unwrap_or(0))
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<Idle>> {

@@ -141,3 +141,75 @@ impl Session {
         Ok((answers?, cleaning))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use handfast_core::id::{Cluster, RunId};
+
+    use super::*;
+    use crate::{
+        Settings, TlsMode,
+        postgres::pool::{Lease, Pool},
+    };
+
+    async fn session(case: &str) -> Option<Lease> {
+        let Ok(urls) = std::env::var("HANDFAST_TEST_POSTGRES") else {
+            let required =
+                ["CI", "HANDFAST_TEST_REQUIRED"].iter().any(|v| std::env::var(v).is_ok());
+            assert!(!required, "HANDFAST_TEST_POSTGRES is not set; use `cargo xtask test`");
+            eprintln!("NOT RUN: {case}: HANDFAST_TEST_POSTGRES is not set");
+            return None;
+        };
+        let settings = Settings {
+            name: "test".into(),
+            url: urls.split(',').next().expect("one at least").into(),
+            secret: None,
+            ca_file: None,
+            tls: TlsMode::Off,
+            connections_max: 2,
+            connect_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(5),
+            lock_timeout: Duration::from_secs(5),
+            marker_table: String::new(),
+            cluster: Cluster::new("session").expect("a name"),
+        };
+        let pool = Pool::new(&settings).expect("good settings");
+        Some(pool.work().await.expect("the server is there"))
+    }
+
+    /// The server answers a bare PREPARE TRANSACTION there with success, and means ROLLBACK.
+    #[tokio::test]
+    async fn a_failed_block_is_not_prepared() {
+        let Some(Lease { session, .. }) = session("a_failed_block_is_not_prepared").await else {
+            return;
+        };
+        let cluster = Cluster::new("session").expect("a name");
+        let run = RunId { epoch: 1, number: std::process::id().into() };
+        let branch = BranchId { cluster, run, index: 0 };
+        let begin = format!("BEGIN; SET LOCAL application_name = '{branch}'");
+        for end in ["SELECT 1 / 0", "ROLLBACK"] {
+            session.client().batch_execute(&begin).await.expect("a block");
+            let _ = session.client().batch_execute(end).await;
+            let why = session.prepare(&branch).await.err().expect("it must not be prepared");
+            match end {
+                "ROLLBACK" => assert!(matches!(why, Fault::Broken(_)), "{why:?}"),
+                _ => assert_eq!(why.state(), "25P02"),
+            }
+            let _ = session.client().batch_execute("ROLLBACK").await;
+            // Without a block the message is one by itself, and something is prepared: not a yes.
+            let _ = session.client().batch_execute(&format!("ROLLBACK PREPARED '{branch}'")).await;
+        }
+    }
+
+    /// Statements are sent along with their BEGIN; should that fail, they must not count.
+    #[tokio::test]
+    async fn nothing_is_written_outside_of_a_block() {
+        let Some(Lease { session, .. }) = session("nothing_is_written_outside").await else {
+            return;
+        };
+        let stray = session.client().batch_execute("CREATE TABLE hf_stray (a int)").await;
+        assert_eq!(Fault::from(stray.expect_err("a fence")).state(), "25006");
+    }
+}

@@ -64,6 +64,48 @@ async fn no_such_branch_does_not_mean_finished() {
     assert_eq!(owner.abort(two, Proof::default()).await, Ack::Finished);
 }
 
+/// In the moment in which the session that prepared goes, MariaDB may tell others that it committed
+/// the branch although it did not. The adapter is never taken in, however often it is tried.
+#[tokio::test]
+async fn answers_in_the_moment_of_parting_are_no_proof() {
+    let case = "answers_in_the_moment_of_parting_are_no_proof";
+    let Some(bed) = mariadb(case).await else { return };
+    let (owner, other) = (bed.participant(4), bed.participant(4));
+    for round in 1..=100 {
+        let id = branch(&bed);
+        let proof = yes(owner.prepare(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
+        let commit = until_known(async || other.commit(id.clone(), proof.clone()).await);
+        assert_eq!(join(commit, bed.kill()).await.0, Ack::Finished);
+        assert_eq!(bed.value(1).await, Some(START + round));
+    }
+}
+
+/// Somebody without manners may still make the server lose sight of a branch. As long as the
+/// engine has it, that is neither committed nor rolled back, and neither is claimed.
+#[tokio::test]
+async fn a_branch_that_the_server_lost_sight_of_is_unknown() {
+    let case = "a_branch_that_the_server_lost_sight_of_is_unknown";
+    let Some(bed) = bed(case).await else { return };
+    let db = bed.participant(4);
+    done(&*db, &bed, work([bed.add(1, 1)])).await;
+    let id = branch(&bed);
+    let mut lost = bed.connect().await;
+    lost.query_drop(format!(
+        "BEGIN; INSERT INTO {}.handfast_marker (branch) VALUES ('{id}')",
+        bed.db
+    ))
+    .await
+    .unwrap();
+    let ack = db.commit(id.clone(), Proof::default()).await;
+    assert!(matches!(ack, Ack::Unknown(_)), "{ack:?}");
+    let ack = db.abort(id.clone(), Proof::default()).await;
+    assert!(matches!(ack, Ack::Unknown(_)), "{ack:?}");
+    lost.query_drop("ROLLBACK").await.unwrap();
+    assert_eq!(db.abort(id.clone(), Proof::default()).await, Ack::Finished);
+    let ack = db.commit(id, Proof::default()).await;
+    assert!(matches!(ack, Ack::Heuristic(_)), "{ack:?}");
+}
+
 /// A session that prepared can do nothing else. The adapter works on others meanwhile, and uses
 /// it again once the branch is finished.
 #[tokio::test]

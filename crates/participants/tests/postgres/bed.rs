@@ -16,6 +16,7 @@ use handfast_participants::{
     Participant, Pending, Settings, TlsMode,
     conformance::{Bed, KEYS, START},
 };
+use tokio::sync::{Mutex, MutexGuard};
 use tokio_postgres::{Client, NoTls};
 
 /// A table of its own, with a connection of its own to look past the adapter.
@@ -28,6 +29,17 @@ pub struct Postgres {
 /// A bed on the first server; `None` if there is none.
 pub async fn bed(case: &str) -> Option<Postgres> {
     Some(Postgres::new(servers(case)?[0].clone()).await)
+}
+
+/// A bed on the second server, which only destructive tests use, one at a time: see [`alone`].
+pub async fn second(case: &str) -> Option<Postgres> {
+    Some(Postgres::new(servers(case)?[1].clone()).await)
+}
+
+/// Keeps destructive tests from each other.
+pub async fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::const_new(());
+    ALONE.lock().await
 }
 
 fn servers(case: &str) -> Option<Vec<String>> {
@@ -81,6 +93,14 @@ impl Postgres {
         let mut settings = self.settings();
         adjust(&mut settings);
         handfast_participants::open(settings).unwrap()
+    }
+
+    /// The address of the same server with another user and database.
+    pub fn url_for(&self, user: &str, database: Option<&str>) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap();
+        let (_, place) = rest.rsplit_once('@').unwrap();
+        let (host, same) = place.split_once('/').unwrap();
+        format!("{scheme}://{user}@{host}/{}", database.unwrap_or(same))
     }
 
     fn statement(&self, text: String, params: &[i64]) -> Statement {

@@ -143,8 +143,13 @@ pub(super) async fn gid_of(inner: &Inner, run: RunId) -> Result<Option<Arc<str>>
     }
     let mut found = None;
     let mark = format!("!{run}");
-    for line in decided_lines(inner, move |other| other == mark).await? {
-        found = Some(line.name.into());
+    // Twice: a transaction that finishes moves to the front while the pages are read. It does so
+    // once, so the second reading finds what the first one missed.
+    for _ in 0..2 {
+        let mark = mark.clone();
+        for line in decided_lines(inner, move |other| other == mark).await? {
+            found = Some(line.name.into());
+        }
     }
     Ok(found)
 }
@@ -161,9 +166,11 @@ async fn decided(
     for line in decided_lines(inner, move |mark| marks.contains(mark)).await? {
         let name = line.name;
         let entries = inner.read(move |reader| reader.stream(&name)).await?;
-        let records = entries.iter().filter_map(|entry| serde_json::from_str(&entry.body).ok());
         let mut case = None;
-        for record in records {
+        let before = decided.len();
+        for entry in &entries {
+            // What cannot be read may be a decision to commit: then nothing is an orphan.
+            let record = serde_json::from_str(&entry.body).map_err(|_| Rejected::Stopping)?;
             match record {
                 Record::Delegated(delegated) => case = Some(delegated),
                 Record::Decided { decision, case: own } => {
@@ -174,6 +181,10 @@ async fn decided(
                 }
                 _ => {}
             }
+        }
+        if decided.len() == before {
+            // Pruned in between, or still open: the next search sees clearly.
+            return Err(Rejected::Busy);
         }
     }
     Ok(decided)
