@@ -186,7 +186,8 @@ impl Bed for Mysql {
             if let Some(owner) = owner {
                 self.sql(&format!("KILL CONNECTION {owner}")).await;
             }
-            // Never before the session has gone: see `answers_in_the_moment_of_parting_are_no_proof`.
+            // Never before the session has gone: see
+            // `answers_in_the_moment_of_parting_are_no_proof`.
             assert_eq!(self.number(&format!("SELECT GET_LOCK('{branch}', 30)")).await, Some(1));
             tokio::time::sleep(Duration::from_millis(10)).await;
             self.finish_when_free(&format!("'{branch}','',{FORMAT}"), commit).await;

@@ -19,11 +19,13 @@ pub struct Postgres {
     cluster: String,
     /// The session that is killed, and whose end is seen.
     idle: Option<(Client, JoinHandle<()>)>,
+    /// Another one. The server throws it out when it has noticed the death: only then it recovers.
+    witness: Option<(Client, JoinHandle<()>)>,
 }
 
 impl Postgres {
     pub fn new(server: Server) -> Self {
-        Self { server, cluster: String::new(), idle: None }
+        Self { server, cluster: String::new(), idle: None, witness: None }
     }
 
     pub fn url(&self) -> &str {
@@ -44,6 +46,7 @@ impl Postgres {
         );
         client.batch_execute(&sql).await.map_err(said)?;
         self.idle = Some((client, connection));
+        self.witness = Some(self.connect().await?);
         Ok(())
     }
 
@@ -81,9 +84,11 @@ impl Postgres {
     }
 
     pub async fn die_and_return(&mut self) -> Result<()> {
-        let (_client, connection) = self.idle.take().expect("opened");
-        let ended = tokio::time::timeout(REACHED_WITHIN, connection).await;
-        ended.map_err(|_| "the session was not killed")?.map_err(|e| e.to_string())?;
+        for session in [&mut self.idle, &mut self.witness] {
+            let (_client, connection) = session.take().expect("opened");
+            let ended = tokio::time::timeout(REACHED_WITHIN, connection).await;
+            ended.map_err(|_| "the session was not killed")?.map_err(|e| e.to_string())?;
+        }
         self.answers().await
     }
 
