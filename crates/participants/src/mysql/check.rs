@@ -177,7 +177,7 @@ fn server_said(stopped: &Stopped) -> Result<(), Stopped> {
         return Ok(());
     }
     let error = mysql_async::DriverError::ConnectionClosed.into();
-    Err(Stopped { done: 0, sets: Vec::new(), error })
+    Err(Stopped { done: 0, error })
 }
 
 fn pair(row: &Row) -> Option<(String, String)> {

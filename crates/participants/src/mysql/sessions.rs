@@ -86,8 +86,6 @@ struct Alarm {
 pub(super) struct Stopped {
     /// How many statements before it ran.
     pub(super) done: usize,
-    /// What these returned.
-    pub(super) sets: Vec<Vec<Row>>,
     /// Why it failed.
     pub(super) error: Error,
 }
@@ -203,7 +201,7 @@ impl Session {
         self.alarm.in_flight = matches!(&ended, Err(error) if error.is_fatal());
         match ended {
             Ok(()) => Ok(sets),
-            Err(error) => Err(Stopped { done, sets, error }),
+            Err(error) => Err(Stopped { done, error }),
         }
     }
 

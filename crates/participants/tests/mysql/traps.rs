@@ -70,8 +70,9 @@ async fn no_such_branch_does_not_mean_finished() {
 async fn answers_in_the_moment_of_parting_are_no_proof() {
     let case = "answers_in_the_moment_of_parting_are_no_proof";
     let Some(bed) = mariadb(case).await else { return };
-    let (owner, other) = (bed.participant(4), bed.participant(4));
+    let other = bed.participant(4);
     for round in 1..=100 {
+        let owner = bed.participant(4);
         let id = branch(&bed);
         let proof = yes(owner.prepare(id.clone(), work([bed.add(1, 1)]), AMPLE).await);
         let commit = until_known(async || other.commit(id.clone(), proof.clone()).await);
@@ -183,6 +184,31 @@ async fn a_branch_outlives_its_session() {
         assert_eq!(ack.await, Ack::Finished);
     }
     assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START + 1), Some(START)));
+}
+
+/// A server does not notice that its client has gone while a statement waits for a lock; so it is
+/// told. Nobody else waits for what the branch had locked.
+#[tokio::test]
+async fn a_dropped_branch_frees_its_locks_at_once() {
+    let Some(bed) = bed("a_dropped_branch_frees_its_locks_at_once").await else { return };
+    let db = bed.participant(8);
+    let holder = branch(&bed);
+    let proof = yes(db.prepare(holder.clone(), work([bed.add(1, 1)]), AMPLE).await);
+    {
+        let waits = db.prepare(branch(&bed), work([bed.add(2, 1), bed.add(1, 1)]), AMPLE);
+        tokio::select! {
+            done = waits => panic!("it did not wait: {done:?}"),
+            () = bed.blocked() => {}
+        }
+    }
+    // Far less than the time that the dropped one would have waited for its lock.
+    let next = branch(&bed);
+    let soon = Duration::from_secs(8);
+    let next_proof = yes(db.prepare(next.clone(), work([bed.add(2, 1)]), soon).await);
+    for (id, proof) in [(holder, proof), (next, next_proof)] {
+        assert_eq!(db.commit(id, proof).await, Ack::Finished);
+    }
+    assert_eq!((bed.value(1).await, bed.value(2).await), (Some(START + 1), Some(START + 1)));
 }
 
 /// Locks of a session outlive its transactions. None is left to the next branch.
