@@ -14,13 +14,15 @@ use xtask::servers::Server;
 use super::{ACCOUNTS, BALANCE, Books};
 use crate::kill::{BETWEEN_LOOKS, REACHED_WITHIN, Result};
 
+type Session = (Client, JoinHandle<()>);
+
 pub struct Postgres {
     pub server: Server,
     cluster: String,
     /// The session that is killed, and whose end is seen.
-    idle: Option<(Client, JoinHandle<()>)>,
+    idle: Option<Box<Session>>,
     /// Another one. The server throws it out when it has noticed the death: only then it recovers.
-    witness: Option<(Client, JoinHandle<()>)>,
+    witness: Option<Box<Session>>,
 }
 
 impl Postgres {
@@ -45,8 +47,8 @@ impl Postgres {
                  FROM generate_series(0, {ACCOUNTS} - 1) AS n;"
         );
         client.batch_execute(&sql).await.map_err(said)?;
-        self.idle = Some((client, connection));
-        self.witness = Some(self.connect().await?);
+        self.idle = Some(Box::new((client, connection)));
+        self.witness = Some(Box::new(self.connect().await?));
         Ok(())
     }
 
@@ -78,14 +80,14 @@ impl Postgres {
     }
 
     pub async fn pid(&mut self) -> Result<Pid> {
-        let (client, _) = self.idle.as_ref().expect("opened");
+        let (client, _) = &**self.idle.as_ref().expect("opened");
         let row = client.query_one("SELECT pg_backend_pid()", &[]).await.map_err(said)?;
         Ok(Pid::from_raw(row.get(0)).expect("not zero"))
     }
 
     pub async fn die_and_return(&mut self) -> Result<()> {
         for session in [&mut self.idle, &mut self.witness] {
-            let (_client, connection) = session.take().expect("opened");
+            let (_client, connection) = *session.take().expect("opened");
             let ended = tokio::time::timeout(REACHED_WITHIN, connection).await;
             ended.map_err(|_| "the session was not killed")?.map_err(|e| e.to_string())?;
         }
@@ -104,7 +106,7 @@ impl Postgres {
         Ok(())
     }
 
-    async fn connect(&self) -> Result<(Client, JoinHandle<()>)> {
+    async fn connect(&self) -> Result<Session> {
         let connected = tokio_postgres::connect(&self.server.url, NoTls).await;
         let (client, connection) = connected.map_err(said)?;
         // Its error is the caller's, or the death that is waited for.
