@@ -1,0 +1,2 @@
+//! Proof: worlds of Handfast's machines, walked by seed and exhaustively.
+#![forbid(unsafe_code)]

@@ -1,0 +1,2 @@
+//! Tests of the simulator, and the walks that prove the machines.
+#![allow(clippy::unwrap_used)]
