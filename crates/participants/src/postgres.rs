@@ -33,6 +33,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use self::{
     errors::Fault,
     pool::{Lease, Pool},
+    session::Cleaning,
     statements::Statements,
     work::{Worked, Wrote},
 };
@@ -138,15 +139,14 @@ impl Postgres {
             let why = "this branch was worked on or aborted before";
             return lost(refusal(refusal::BRANCH_REUSED, Request, why));
         };
-        // Until a PREPARE is sent, closing the connection is enough to undo everything.
         let worked = tokio::select! {
             biased;
-            () = working.stopped() => return no(told_to_abort()),
+            () = working.stopped() => return lost(told_to_abort()),
             worked = self.work(branch, &sql, within, held) => worked,
         };
         let (lease, worked) = match worked {
             Ok(worked) => worked,
-            Err(refusal) => return no(refusal),
+            Err(vote) => return vote,
         };
         match worked.wrote {
             Wrote::Nothing => self.read_only(lease, &sql, worked.rows, deadline).await,
@@ -154,49 +154,53 @@ impl Postgres {
             Wrote::Under(_) | Wrote::Something => {
                 self.prepare_worked(branch, working, lease, worked.rows, deadline).await
             }
+            Wrote::Ended(prepared) => self.vote(lease, prepared, worked.rows),
         }
     }
 
     /// Does the work on a session of the pool. A session that turns out to be dead before its
-    /// first answer is replaced: nothing can have happened on it.
+    /// first answer is replaced, as long as nothing can have happened on it: until a PREPARE is
+    /// sent, closing the connection undoes everything. The error is the vote.
     async fn work(
         &self,
         branch: &BranchId,
         sql: &Sql,
         within: Duration,
         settle: bool,
-    ) -> Result<(Lease, Worked), Refusal> {
+    ) -> Result<(Lease, Worked), Prepared> {
         let deadline = Instant::now() + within;
         let late = |what| refusal(refusal::TIMEOUT, Passing, format!("{what} within {within:?}"));
         loop {
             let leased = timeout_at(deadline, self.pool.work()).await;
-            let leased = leased.map_err(|_| late("no connection was free"))?;
-            let mut lease = leased.map_err(Fault::refusal)?;
-            let worked = lease.session.work(branch, sql, settle);
-            let Ok(worked) = timeout_at(deadline, worked).await else {
-                self.evict_later(branch);
-                return Err(late("the statements did not end"));
-            };
-            match worked {
-                Ok(worked) => return Ok((lease, worked)),
-                Err(Fault::Broken(_)) if lease.reused && !lease.session.answered => {}
-                Err(Fault::Broken(why)) => return Err(Fault::Broken(why).refusal()),
-                Err(fault) => {
-                    if matches!(fault.state(), "0A000" | "26000") {
-                        *lease.session.statements() = Statements::default();
-                    }
-                    let cleaning = lease.session.clean(true);
-                    self.pool.give_back(lease, Some(cleaning));
-                    return Err(fault.refusal());
+            let leased = leased.map_err(|_| no(late("no connection was free")))?;
+            let mut lease = leased.map_err(|fault| no(fault.refusal()))?;
+            let worked = timeout_at(deadline, lease.session.work(branch, sql, settle)).await;
+            let may_be_prepared = lease.session.prepare_sent;
+            let fault = match worked {
+                Ok(Ok(worked)) => return Ok((lease, worked)),
+                Err(_) => {
+                    self.evict_later(branch);
+                    let why = late("the statements did not end");
+                    return Err(if may_be_prepared { lost(why) } else { no(why) });
                 }
+                Ok(Err(fault)) if may_be_prepared => return Err(lost(fault.refusal())),
+                Ok(Err(Fault::Broken(_))) if lease.reused && !lease.session.answered => continue,
+                Ok(Err(Fault::Broken(why))) => return Err(no(Fault::Broken(why).refusal())),
+                Ok(Err(fault)) => fault,
+            };
+            if matches!(fault.state(), "0A000" | "26000") {
+                *lease.session.statements() = Statements::default();
             }
+            let cleaning = lease.session.clean(true);
+            self.pool.give_back(lease, Some(cleaning));
+            return Err(no(fault.refusal()));
         }
     }
 
     /// Ends a branch that wrote nothing: there is nothing to prepare.
     ///
     /// By a rollback: a commit would send its notifications, before the decision and despite an
-    /// abort. A serializable reader commits all the same, since only that says whether what it saw
+    /// abort. A serializable reader commits what it read, since only that says whether what it saw
     /// ever was.
     async fn read_only(
         &self,
@@ -207,7 +211,7 @@ impl Postgres {
     ) -> Prepared {
         let end = async {
             match sql.isolation {
-                Some(Isolation::Serializable) => lease.session.commit().await,
+                Some(Isolation::Serializable) => lease.session.commit_reads().await,
                 _ => lease.session.roll_back().await,
             }
         };
@@ -236,21 +240,33 @@ impl Postgres {
             prepared = timeout_at(deadline, lease.session.prepare(branch)) => prepared,
         };
         match prepared {
-            Ok(Ok((proof, cleaning))) => {
+            Ok(prepared) => self.vote(lease, prepared, rows),
+            Err(_) => lost(refusal(refusal::TIMEOUT, Passing, "no answer to the prepare in time")),
+        }
+    }
+
+    /// What the answer to a PREPARE means.
+    fn vote(
+        &self,
+        lease: Lease,
+        prepared: Result<(Proof, Cleaning), Fault>,
+        rows: Vec<Rows>,
+    ) -> Prepared {
+        match prepared {
+            Ok((proof, cleaning)) => {
                 self.pool.give_back(lease, Some(cleaning));
                 Prepared { vote: Vote::Yes(proof), rows }
             }
             // Not ours: somebody prepared this very branch already.
-            Ok(Err(fault)) if fault.state() == "42710" => {
+            Err(fault) if fault.state() == "42710" => {
                 lost(refusal(refusal::BRANCH_REUSED, Request, fault.message()))
             }
-            Ok(Err(Fault::Broken(why))) => lost(refusal(refusal::UNREACHABLE, Passing, why)),
-            Ok(Err(fault)) => {
+            Err(Fault::Broken(why)) => lost(refusal(refusal::UNREACHABLE, Passing, why)),
+            Err(fault) => {
                 let cleaning = lease.session.clean(true);
                 self.pool.give_back(lease, Some(cleaning));
                 no(fault.prepare_refusal())
             }
-            Err(_) => lost(refusal(refusal::TIMEOUT, Passing, "no answer to the prepare in time")),
         }
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use handfast_core::machine::Machine;
-use handfast_log::{Addressed, LogError, Partition, Sqlite, Staged};
+use handfast_log::{Addressed, LogError, Partition, Refused, Sqlite, Staged};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
@@ -30,6 +30,8 @@ const NOTES_WAIT: Duration = Duration::from_millis(20);
 
 /// What a driver hands out after each turn; runs on the partition's thread, so it must not block.
 type OnEffects<M> = dyn FnMut(Vec<(Arc<str>, <M as Machine>::Effect)>) + Send;
+/// What a driver hands back of a turn; runs there too.
+type OnRefused<M> = dyn FnMut(Vec<Refused<M>>) + Send;
 type Job<M> = Box<dyn FnOnce(&mut Partition<M, Sqlite>) + Send>;
 
 /// A machine that can be driven: its log is JSON, its parts may live on another thread.
@@ -80,6 +82,10 @@ impl<M: Driven> Clone for DriverHandle<M> {
     }
 }
 
+/// A timer that was armed.
+#[derive(Clone, Copy, Debug)]
+pub struct Armed((Instant, u64));
+
 struct Inbox<M: Driven> {
     waiting: Mutex<Waiting<M>>,
     changed: Condvar,
@@ -116,15 +122,24 @@ impl<M: Driven> DriverHandle<M> {
         self.inbox.changed.notify_one();
     }
 
-    /// Adds `input` when `after_ms` is over, unless the driver stops first.
-    pub fn arm(&self, after_ms: u64, input: Addressed<M>) {
+    /// Adds `input` when `after_ms` is over, unless it is disarmed or the driver stops first.
+    pub fn arm(&self, after_ms: u64, input: Addressed<M>) -> Armed {
         let deadline = Instant::now() + Duration::from_millis(after_ms);
         let mut waiting = self.inbox.lock();
         waiting.timers_armed += 1;
         let key = (deadline, waiting.timers_armed);
+        let is_first = waiting.timers.first_key_value().is_none_or(|(first, _)| key < *first);
         waiting.timers.insert(key, input);
         drop(waiting);
-        self.inbox.changed.notify_one();
+        if is_first {
+            self.inbox.changed.notify_one();
+        }
+        Armed(key)
+    }
+
+    /// Forgets a timer, if it is not over yet.
+    pub fn disarm(&self, armed: Armed) {
+        self.inbox.lock().timers.remove(&armed.0);
     }
 
     /// Runs `job` on the partition's thread between two turns, for look-ups.
@@ -164,11 +179,13 @@ impl<M: Driven> DriverHandle<M> {
 
 /// Starts the thread. It first commits `opened.1`, what recovery asked for.
 ///
-/// `on_effects` runs on that thread and must not block. `on_broken` is called once if the log
-/// fails; the process should then stop loudly, since nobody knows what the log holds.
+/// `on_effects` runs on that thread and must not block; nor must `on_refused`, which gets the inputs
+/// whose machine cannot be read back. `on_broken` is called once if the log fails; the process
+/// should then stop loudly, since nobody knows what the log holds.
 pub fn spawn<M: Driven>(
     opened: (Partition<M, Sqlite>, Staged<M>),
     on_effects: impl FnMut(Vec<(Arc<str>, M::Effect)>) + Send + 'static,
+    on_refused: impl FnMut(Vec<Refused<M>>) + Send + 'static,
     on_broken: impl FnOnce(LogError) + Send + 'static,
 ) -> DriverHandle<M> {
     let inbox = Arc::new(Inbox { waiting: Mutex::default(), changed: Condvar::new() });
@@ -178,6 +195,7 @@ pub fn spawn<M: Driven>(
         partition,
         inbox: Arc::clone(&inbox),
         on_effects: Box::new(on_effects),
+        on_refused: Box::new(on_refused),
         notes_since: None,
     };
     thread::Builder::new()
@@ -213,6 +231,7 @@ struct Driver<M: Driven> {
     partition: Partition<M, Sqlite>,
     inbox: Arc<Inbox<M>>,
     on_effects: Box<OnEffects<M>>,
+    on_refused: Box<OnRefused<M>>,
     notes_since: Option<Instant>,
 }
 
@@ -231,7 +250,11 @@ impl<M: Driven> Driver<M> {
             match self.inbox.next(flush_at) {
                 Next::Turn(inputs, jobs) => {
                     if !inputs.is_empty() {
-                        let staged = self.partition.stage(inputs)?;
+                        let mut staged = self.partition.stage(inputs)?;
+                        let refused = staged.take_refused();
+                        if !refused.is_empty() {
+                            (self.on_refused)(refused);
+                        }
                         self.commit(staged)?;
                     }
                     for job in jobs {

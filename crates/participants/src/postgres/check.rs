@@ -120,7 +120,10 @@ async fn rights(client: &Client) -> Result<Vec<Finding>, Fault> {
         found.push(finding(
             Warning,
             "identity_hidden",
-            format!("user {user} may not tell one server from another (pg_control_system)"),
+            format!(
+                "user {user} may not tell one server from another (pg_control_system), so a branch \
+                 that is not found prepared is stuck, however it ended"
+            ),
             &format!("GRANT EXECUTE ON FUNCTION pg_control_system() TO \"{user}\""),
         ));
     }

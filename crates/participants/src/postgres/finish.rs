@@ -84,7 +84,7 @@ impl Session {
     }
 
     /// False if there is no such prepared transaction.
-    async fn roll_back_prepared(&self, branch: &BranchId) -> Result<bool, Fault> {
+    pub(super) async fn roll_back_prepared(&self, branch: &BranchId) -> Result<bool, Fault> {
         let done = self.client().batch_execute(&format!("ROLLBACK PREPARED '{branch}'")).await;
         match done.map_err(Fault::from) {
             Ok(()) => Ok(true),
@@ -114,11 +114,11 @@ impl Session {
         let Some((server, xid)) = read(proof) else {
             return Ok(Fate::Unprovable(format!("no proof of ours: {:?}", proof.0)));
         };
-        if server != self.server() {
+        if !self.server().is(server) {
             let here = self.server();
             return Ok(Fate::Unprovable(format!(
-                "it ran on the server {server}; this one is {here}: another one, restored or \
-                 failed over"
+                "it ran on the server {server}; this one is {here}: another one, restored, failed \
+                 over, or hidden from our user (pg_control_system)"
             )));
         }
         let row = match self.client().query_one(FATE, &[&branch.to_string(), &xid]).await {

@@ -1,6 +1,6 @@
 //! One connection of ours: how it begins, ends a block, and becomes clean again.
 
-use std::{pin::pin, sync::Arc};
+use std::{fmt, pin::pin, sync::Arc};
 
 use futures_util::{
     FutureExt,
@@ -9,7 +9,7 @@ use futures_util::{
 use handfast_core::{id::BranchId, vote::Proof};
 use tokio_postgres::{Error, SimpleQueryMessage, Statement};
 
-use super::{connect::Connection, errors::Fault, statements::Statements, work::PROBE};
+use super::{connect::Connection, errors::Fault, statements::Statements, text, work::PROBE};
 
 /// What the server tells about itself: cluster and timeline. A transaction id means something
 /// only together with these.
@@ -27,14 +27,37 @@ pub(super) struct Session {
     clean: Arc<str>,
     statements: Statements,
     probe: Statement,
-    server: String,
+    server: Server,
     /// Whether the server answered anything in the current work; if not, it may have been dead
     /// before.
     pub(super) answered: bool,
+    /// Whether a PREPARE was sent in the current work, so that the branch may be prepared.
+    pub(super) prepare_sent: bool,
 }
 
 /// The making clean of a session, already sent.
 pub(super) type Cleaning = BoxFuture<'static, Result<(), Error>>;
+
+/// Which server it is, and since which failover of it.
+pub(super) struct Server {
+    /// Of the cluster of databases; none if it is hidden from our role.
+    system: Option<String>,
+    timeline: String,
+}
+
+impl Server {
+    /// Whether a proof given under the name `other` is about this very server. One that hides its
+    /// identity could be any: what cannot be compared is never the same.
+    pub(super) fn is(&self, other: &str) -> bool {
+        self.system.is_some() && self.to_string() == other
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.system.as_deref().unwrap_or("unknown"), self.timeline)
+    }
+}
 
 impl Session {
     /// Gets to know the server, and sets what holds outside of blocks.
@@ -42,9 +65,9 @@ impl Session {
         let client = &connection.client;
         client.batch_execute(&clean).await?;
         let system = match client.query_one_scalar(SERVER, &[]).await.map_err(Fault::from) {
-            Ok(system) => system,
+            Ok(system) => Some(system),
             // The right to ask was taken from this role.
-            Err(fault) if fault.state() == "42501" => String::from("unknown"),
+            Err(fault) if fault.state() == "42501" => None,
             Err(fault) => return Err(fault),
         };
         let timeline: Option<String> = client.query_one_scalar(TIMELINE, &[]).await?;
@@ -52,9 +75,17 @@ impl Session {
             return Err(Fault::Broken("the server is a standby".into()));
         };
         let probe = client.prepare(PROBE).await?;
-        let server = format!("{system}.{timeline}");
+        let server = Server { system, timeline };
         let statements = Statements::default();
-        Ok(Self { connection, clean, statements, probe, server, answered: false })
+        Ok(Self {
+            connection,
+            clean,
+            statements,
+            probe,
+            server,
+            answered: false,
+            prepare_sent: false,
+        })
     }
 
     /// Whether the server closed it.
@@ -63,7 +94,7 @@ impl Session {
     }
 
     /// The server's cluster and timeline.
-    pub(super) fn server(&self) -> &str {
+    pub(super) fn server(&self) -> &Server {
         &self.server
     }
 
@@ -122,6 +153,11 @@ impl Session {
     /// Commits the open block; the same trap, the same guard.
     pub(super) async fn commit(&self) -> Result<Cleaning, Fault> {
         Ok(self.end("SHOW application_name; COMMIT").await?.1)
+    }
+
+    /// Commits the open block, which is serializable and only read.
+    pub(super) async fn commit_reads(&self) -> Result<Cleaning, Fault> {
+        Ok(self.end(&text::commit_reads()).await?.1)
     }
 
     /// Rolls the open block back.

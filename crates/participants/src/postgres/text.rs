@@ -11,7 +11,7 @@ use crate::refusal;
 
 /// Commands that would end or change the block under us, outlive it on the connection, or switch
 /// the connection to another protocol.
-const NOT_ALLOWED: [&str; 15] = [
+const NOT_ALLOWED: [&str; 16] = [
     "abort",
     "begin",
     "checkpoint",
@@ -20,6 +20,8 @@ const NOT_ALLOWED: [&str; 15] = [
     "deallocate",
     "discard",
     "end",
+    // What it names could only be left from another branch, by a function.
+    "execute",
     "listen",
     "prepare",
     "release",
@@ -36,6 +38,16 @@ const READING: [&str; 4] = ["select", "values", "with", "table"];
 
 /// How much of a statement a message quotes, in characters.
 const START_MAX: usize = 60;
+
+/// Where a serializable block begins, behind its settings.
+const START: &str = "hf_start";
+
+/// Commits a serializable block that only read: with the check whether what it saw ever was, but
+/// without the notifications that it asked for, since the decision is not made. Fails in a failed
+/// block, as a bare COMMIT does not.
+pub(super) fn commit_reads() -> String {
+    format!("SHOW application_name; ROLLBACK TO SAVEPOINT {START}; COMMIT")
+}
 
 /// Opens a branch's block. Its name is shown in `pg_stat_activity` for as long as the block is
 /// open: that is how an abort, even of another process, finds whoever still works on it.
@@ -54,6 +66,9 @@ pub(super) fn begin(branch: &BranchId, sql: &Sql) -> String {
             // 0 would mean without end, and the server takes no more than 31 bits.
             text.push_str(&format!("; SET LOCAL {name} = {}", ms.clamp(1, i32::MAX as u64)));
         }
+    }
+    if sql.isolation == Some(Isolation::Serializable) {
+        text.push_str(&format!("; SAVEPOINT {START}"));
     }
     text
 }

@@ -1,7 +1,9 @@
 //! A branch's work, up to the open block that is to be prepared.
 //!
-//! `BEGIN`, the statements and, where needed, a probe travel together. Statements new to the
-//! connection cost one more round trip.
+//! `BEGIN`, the statements and what belongs behind them travel together: a probe where it must be
+//! found out whether the branch wrote, else the PREPARE itself. So a plain branch votes after one
+//! round trip. Should its statements turn out not to be as expected, it is rolled back before
+//! anybody says no. Statements new to the connection cost one more round trip.
 
 use std::{
     pin::pin,
@@ -10,18 +12,21 @@ use std::{
 
 use futures_util::{
     TryStreamExt,
-    future::{join, join_all, join4},
+    future::{join, join_all, join3},
 };
 use handfast_core::{
     id::BranchId,
-    vote::Cause::{Business, Request},
+    vote::{
+        Cause::{Business, Request},
+        Proof,
+    },
     work::{Rows, Sql, Statement as Asked},
 };
 use tokio_postgres::Statement;
 
 use super::{
     errors::Fault,
-    session::Session,
+    session::{Cleaning, Session},
     text,
     values::{Bound, Returned, is_returned},
 };
@@ -39,7 +44,7 @@ const RESULT_BYTES_MAX: usize = 1024 * 1024;
 pub(super) const PROBE: &str = "SELECT pg_current_xact_id_if_assigned()::text, \
                                 current_setting('application_name')";
 
-/// A branch whose work is done, in a block that is still open.
+/// A branch whose work is done.
 pub(super) struct Worked {
     /// The rows of each statement that returns any.
     pub(super) rows: Vec<Rows>,
@@ -49,17 +54,44 @@ pub(super) struct Worked {
 
 /// What a branch did to the database.
 pub(super) enum Wrote {
-    /// It only read.
+    /// It only read; its block is open.
     Nothing,
-    /// It wrote, by its statements and their counts; the transaction id was not asked for.
+    /// It wrote, by its statements and their counts; its block is open, the transaction id was not
+    /// asked for.
     Something,
-    /// It wrote, under this transaction id.
+    /// It wrote, under this transaction id; its block is open.
     Under(String),
+    /// The PREPARE was sent along; this is its answer.
+    Ended(Result<(Proof, Cleaning), Fault>),
 }
 
+/// What travels behind a chunk of statements.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Behind {
+    Nothing,
+    /// With the check of what would otherwise be checked at the commit.
+    Settle,
+    Probe,
+    Prepare,
+}
+
+/// How a chunk went.
+struct Ran {
+    rows: Vec<Rows>,
+    /// Whether rows were changed, as far as counts tell.
+    changed: bool,
+    probed: Option<Probed>,
+    prepared: Option<Result<(Proof, Cleaning), Fault>>,
+}
+
+/// The transaction's id, if it has one, and the block's name.
+type Probed = (Option<String>, String);
+
 impl Session {
-    /// Does a branch's work in a new block and leaves that open. `settle` also checks what would
-    /// otherwise be checked at the commit.
+    /// Does a branch's work in a new block. That stays open, unless the PREPARE could be sent along.
+    /// `settle` keeps it open, and also checks what would otherwise be checked at the commit.
+    ///
+    /// After an error nothing is prepared, unless `prepare_sent` says that this is not known.
     pub(super) async fn work(
         &mut self,
         branch: &BranchId,
@@ -70,7 +102,7 @@ impl Session {
             return Err(Fault::ours(refusal::WRONG_WORK, Request, "there are no statements"));
         }
         sql.statements.iter().try_for_each(|ask| text::check(&ask.text))?;
-        self.answered = false;
+        (self.answered, self.prepare_sent) = (false, false);
         let begin = text::begin(branch, sql);
         match self.attempt(branch, sql, &begin, settle, TOGETHER_MAX).await {
             // A statement may need what an earlier one makes: try again, one after the other.
@@ -92,36 +124,23 @@ impl Session {
         together: usize,
     ) -> Result<Worked, Fault> {
         let room = AtomicUsize::new(RESULT_BYTES_MAX);
-        let mut rows = Vec::new();
         let mut begin = Some(begin);
-        // Plain statements that change rows need no probe, and most branches are of that kind.
-        let plain = !settle && sql.statements.iter().all(|ask| text::is_plain(&ask.text));
-        let (mut changed, mut probed) = (false, None);
+        let (mut rows, mut changed, mut probed) = (Vec::new(), false, None);
         let chunks = sql.statements.chunks(together);
         let last = chunks.len().saturating_sub(1);
         for (number, chunk) in chunks.enumerate() {
             let known = self.learn(&mut begin, chunk).await?;
             fit(chunk, &known)?;
-            let settle = (settle && number == last).then_some("SET CONSTRAINTS ALL IMMEDIATE");
-            let (begun, ran, settled, probe) = join4(
-                self.batch(begin.take()),
-                join_all(chunk.iter().zip(&known).map(|(ask, known)| self.run(ask, known, &room))),
-                self.batch(settle),
-                async {
-                    if plain || number < last { Ok(None) } else { self.probe().await.map(Some) }
-                },
-            )
-            .await;
-            // The first failure in the order of sending is the cause of those behind it.
-            begun?;
-            self.answered = true;
-            for (ask, ran) in chunk.iter().zip(ran) {
-                let (count, returned) = ran?;
-                changed |= count > 0 && text::changes_rows(&ask.text);
-                rows.extend(returned);
+            let behind =
+                if number == last { self.behind_last(sql, settle) } else { Behind::Nothing };
+            let begin = begin.take();
+            let ran = self.run_chunk(branch, begin, chunk, &known, behind, &room).await?;
+            rows.extend(ran.rows);
+            if let Some(prepared) = ran.prepared {
+                return Ok(Worked { rows, wrote: Wrote::Ended(prepared) });
             }
-            settled?;
-            probed = probe?;
+            changed |= ran.changed;
+            probed = ran.probed;
         }
         let (xid, name) = match probed {
             Some(probed) => probed,
@@ -136,6 +155,97 @@ impl Session {
             ));
         }
         Ok(Worked { rows, wrote: xid.map_or(Wrote::Nothing, Wrote::Under) })
+    }
+
+    /// Plain statements that change rows need no probe, and most branches are of that kind. They
+    /// are prepared at once, unless one of them lately did not do what was expected: to take back a
+    /// prepared branch costs two syncs more than to roll back an open one.
+    fn behind_last(&mut self, sql: &Sql, settle: bool) -> Behind {
+        let all = |is: fn(&str) -> bool| sql.statements.iter().all(|ask| is(&ask.text));
+        if settle {
+            return Behind::Settle;
+        }
+        if !all(text::is_plain) {
+            return Behind::Probe;
+        }
+        let statements = self.statements();
+        let trusted = sql.statements.iter().all(|ask| statements.is_trusted(&ask.text));
+        let writes = sql.statements.iter().any(|ask| text::changes_rows(&ask.text));
+        if trusted && writes { Behind::Prepare } else { Behind::Nothing }
+    }
+
+    /// Sends a chunk and what belongs behind it, and judges the answers. The first failure in the
+    /// order of sending is the cause of those behind it.
+    async fn run_chunk(
+        &mut self,
+        branch: &BranchId,
+        begin: Option<&str>,
+        chunk: &[Asked],
+        known: &[Statement],
+        behind: Behind,
+        room: &AtomicUsize,
+    ) -> Result<Ran, Fault> {
+        self.prepare_sent = behind == Behind::Prepare;
+        let (begun, answers, mut ran) = join3(
+            self.batch(begin),
+            join_all(chunk.iter().zip(known).map(|(ask, known)| self.run(ask, known, room))),
+            self.send_behind(branch, behind),
+        )
+        .await;
+        self.answered |= begun.is_ok();
+        let mut failed = begun.err();
+        for (ask, answer) in chunk.iter().zip(answers) {
+            match answer {
+                Ok((count, returned)) => {
+                    self.statements().note(&ask.text, false);
+                    if let Ok(ran) = &mut ran {
+                        ran.changed |= count > 0 && text::changes_rows(&ask.text);
+                        ran.rows.extend(returned);
+                    }
+                }
+                Err(fault) => {
+                    self.statements().note(&ask.text, fault.state().is_empty());
+                    failed = failed.or(Some(fault));
+                }
+            }
+        }
+        match failed {
+            None => ran,
+            Some(fault) => {
+                if let Ok(Ran { prepared: Some(prepared), .. }) = ran {
+                    self.take_back(branch, prepared).await;
+                }
+                Err(fault)
+            }
+        }
+    }
+
+    async fn send_behind(&self, branch: &BranchId, behind: Behind) -> Result<Ran, Fault> {
+        let mut ran = Ran { rows: Vec::new(), changed: false, probed: None, prepared: None };
+        match behind {
+            Behind::Nothing => {}
+            Behind::Settle => {
+                let settle = self.batch(Some("SET CONSTRAINTS ALL IMMEDIATE"));
+                let (settled, probed) = join(settle, self.probe()).await;
+                settled?;
+                ran.probed = Some(probed?);
+            }
+            Behind::Probe => ran.probed = Some(self.probe().await?),
+            Behind::Prepare => ran.prepared = Some(self.prepare(branch).await),
+        }
+        Ok(ran)
+    }
+
+    /// Makes sure that a branch is not prepared whose PREPARE was sent along with work that failed.
+    /// If that cannot be known, `prepare_sent` stays.
+    async fn take_back(&mut self, branch: &BranchId, prepared: Result<(Proof, Cleaning), Fault>) {
+        let is_gone = match prepared {
+            Ok(_) => matches!(self.roll_back_prepared(branch).await, Ok(true)),
+            // Skipped with the failed block, or refused; unless somebody else prepared this branch.
+            Err(fault @ Fault::Refused { .. }) => fault.state() != "42710",
+            Err(Fault::Broken(_)) => false,
+        };
+        self.prepare_sent = !is_gone;
     }
 
     /// The prepared form of each statement. What is new to this connection is parsed inside the
@@ -207,7 +317,7 @@ impl Session {
         }
     }
 
-    async fn probe(&self) -> Result<(Option<String>, String), Fault> {
+    async fn probe(&self) -> Result<Probed, Fault> {
         let row = self.client().query_one(self.probe_statement(), &[]).await?;
         Ok((row.try_get(0)?, row.try_get(1)?))
     }

@@ -1,6 +1,6 @@
 //! Traps that only PostgreSQL has, each found by running a real server into it.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, time::Duration};
 
 use handfast_core::{
     id::BranchId,
@@ -17,6 +17,8 @@ use handfast_participants::{
         AMPLE, Bed, START, branch, no, own, plain, refused, sql, until_known, work, yes,
     },
 };
+
+use tokio_postgres::{AsyncMessage, NoTls};
 
 use super::bed::{Postgres, alone, bed, second};
 
@@ -137,6 +139,21 @@ async fn deferred_constraints_are_checked_before_the_vote() {
     assert_eq!((refusal.code.as_str(), refusal.cause), ("constraint", Business));
 }
 
+/// The PREPARE travels with the work: when a condition does not hold, it has been prepared already.
+#[tokio::test]
+async fn what_was_prepared_along_with_missed_work_is_taken_back() {
+    let Some(bed) = bed("taken_back").await else { return };
+    let db = bed.participant(2);
+    let nobody = format!("UPDATE {} SET v = 0 WHERE id = -1", bed.table());
+    let missed = Statement { rows: Some(1), ..plain(&nobody) };
+    // The second time the connection knows that the statement may miss, and keeps the block open.
+    for _ in 0..2 {
+        let work = work([bed.add(1, 1), missed.clone()]);
+        refused(&*db, &bed, work, "rows_mismatch", Business).await;
+    }
+    assert_eq!(bed.value(1).await, Some(START));
+}
+
 #[tokio::test]
 async fn a_statement_may_use_what_an_earlier_one_makes() {
     let Some(bed) = bed("ddl").await else { return };
@@ -209,6 +226,83 @@ async fn without_proof_a_vanished_branch_is_broken_not_finished() {
         let ack = db.commit(id.clone(), Proof(forged.into())).await;
         assert!(matches!(ack, Ack::Broken(_)), "{forged}: {ack:?}");
     }
+}
+
+/// A role that may not read the server's identity cannot tell it from a restored copy of it. Then
+/// a transaction id means nothing, and a vanished branch is neither committed nor rolled back.
+#[tokio::test]
+async fn a_server_without_identity_proves_nothing() {
+    let Some(bed) = bed("identity").await else { return };
+    let name = bed.table();
+    bed.client.batch_execute(&format!("CREATE ROLE {name} LOGIN")).await.unwrap();
+    bed.client.batch_execute(&format!("CREATE DATABASE {name} OWNER {name}")).await.unwrap();
+    let hide = "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC; \
+                CREATE TABLE public.t (a int); GRANT ALL ON public.t TO PUBLIC";
+    let owner = bed.url_for("postgres", Some(&name));
+    super::bed::connect(&owner).await.batch_execute(hide).await.unwrap();
+    let db = bed.open(|settings| settings.url = bed.url_for(&name, Some(&name)));
+    let found = db.check().await;
+    assert!(found.iter().any(|one| one.code == "identity_hidden"), "{found:?}");
+
+    for commit in [true, false] {
+        let id = branch(&bed);
+        let insert = work([plain("INSERT INTO t VALUES (1)")]);
+        let proof = yes(db.prepare(id.clone(), insert, AMPLE).await);
+        let end = |commit| {
+            let (db, id, proof) = (db.clone(), id.clone(), proof.clone());
+            async move {
+                match commit {
+                    true => db.commit(id, proof).await,
+                    false => db.abort(id, proof).await,
+                }
+            }
+        };
+        // While it is there it is finished as ever.
+        assert_eq!(end(commit).await, Ack::Finished);
+        for again in [end(true).await, end(false).await] {
+            assert!(matches!(again, Ack::Broken(_)), "{again:?}");
+        }
+    }
+}
+
+/// What a branch that only read notifies would be sent before the decision, and despite an abort.
+#[tokio::test]
+async fn a_reader_notifies_nobody() {
+    let Some(bed) = bed("notify").await else { return };
+    let db = bed.participant(2);
+    let (listener, mut driver) = tokio_postgres::connect(&bed.url, NoTls).await.unwrap();
+    let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Some(Ok(said)) = poll_fn(|cx| driver.poll_message(cx)).await {
+            if let AsyncMessage::Notification(said) = said {
+                drop(heard.send(said.payload().to_owned()));
+            }
+        }
+    });
+    let news = bed.table();
+    listener.batch_execute(&format!("LISTEN {news}")).await.unwrap();
+    for isolation in [None, Some(Isolation::Serializable)] {
+        let statements = [
+            plain(&format!("SELECT pg_notify('{news}', 'early')")),
+            plain(&format!("NOTIFY {news}, 'early'")),
+            bed.read(1),
+        ];
+        let reads = Work::Sql(Sql { isolation, ..sql(statements) });
+        assert_eq!(db.prepare(branch(&bed), reads, AMPLE).await.vote, Vote::ReadOnly);
+    }
+    bed.client.batch_execute(&format!("NOTIFY {news}, 'end'")).await.unwrap();
+    assert_eq!(hears.recv().await.as_deref(), Some("end"));
+}
+
+/// Statements that a function prepared under a name stay on the connection; no text reaches them.
+#[tokio::test]
+async fn named_statements_are_out_of_reach() {
+    let Some(bed) = bed("named").await else { return };
+    let db = bed.participant(2);
+    let leave = "DO $$ BEGIN EXECUTE 'PREPARE hf_left AS SELECT 1'; END $$";
+    let vote = db.prepare(branch(&bed), work([plain(leave)]), AMPLE).await.vote;
+    assert_eq!(vote, Vote::ReadOnly);
+    refused(&*db, &bed, work([plain("EXECUTE hf_left")]), "sql_not_allowed", Request).await;
 }
 
 #[tokio::test]

@@ -1,60 +1,46 @@
 //! Effects go out: to participants, callers and timers.
 //!
-//! The partition's thread only hands effects over; every call to a participant is a task of its
-//! own. Each call is answered exactly once, whatever becomes of its task.
+//! The partition's thread hands effects over; every call to a participant is a task of its own. Each call is answered exactly once, whatever becomes of its task.
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use handfast_core::{
     id::RunId,
+    pact::Pact,
     transaction::{Effect, Index, Input, Timer},
     vote::{Ack, Cause, Proof, Refusal, Vote},
     work::Work,
 };
-use tokio::{sync::mpsc, task::JoinHandle};
+use tokio::{runtime::Handle, task::JoinHandle};
 
-use super::{Inner, resource::Resource};
-use crate::stop_point;
-
-type Effects = Vec<(Arc<str>, Effect)>;
+use super::{
+    Inner,
+    metrics::{self, Outcome},
+    resource::Resource,
+};
+use crate::{driver::now_ms, stop_point};
 
 /// Most time for one call that tells a branch the decision.
 const TELL_WITHIN: Duration = Duration::from_secs(10);
 
-/// A place for the partition to put effects, and the one who takes them from there. Not bounded by
-/// itself: there are no more effects than open transactions allow.
-pub(super) fn channel() -> (impl FnMut(Effects) + Send + 'static, Dispatcher) {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let put = move |effects| {
-        // Without a taker the node is gone; its log has everything that matters.
-        let _ = sender.send(effects);
-    };
-    (put, Dispatcher { receiver })
-}
-
-/// Takes effects until the partition ends.
-pub(super) struct Dispatcher {
-    receiver: mpsc::UnboundedReceiver<Effects>,
-}
-
 /// Prepares that run now, so that an abort can stop them first.
 type Prepares = Arc<Mutex<HashMap<(RunId, Index), JoinHandle<()>>>>;
 
-impl Dispatcher {
-    pub(super) fn serve(mut self, inner: &Arc<Inner>) {
-        let inner = Arc::clone(inner);
-        let prepares = Prepares::default();
-        tokio::spawn(async move {
-            while let Some(effects) = self.receiver.recv().await {
-                for (gid, effect) in effects {
-                    dispatch(&inner, &prepares, gid, effect);
-                }
-            }
-        });
+/// What the partition's thread does with effects. It waits for the node that is about to be there
+/// and never again: every call is a task of its own.
+pub(super) fn dispatcher(
+    node: Arc<OnceLock<Arc<Inner>>>,
+) -> impl FnMut(Vec<(Arc<str>, Effect)>) + Send + 'static {
+    let (runtime, prepares) = (Handle::current(), Prepares::default());
+    move |effects| {
+        let (inner, _entered) = (node.wait(), runtime.enter());
+        for (gid, effect) in effects {
+            dispatch(inner, &prepares, gid, effect);
+        }
     }
 }
 
@@ -68,9 +54,27 @@ fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effe
             let after_ms = after_ms + jitter(timer, after_ms);
             let input =
                 handfast_log::Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
-            inner.driver.arm(after_ms, input);
+            let armed = inner.driver.arm(after_ms, input);
+            match timer {
+                Timer::Votes(run) => inner.runs.keep_timer(run, armed),
+                Timer::Retry(run, branch) => {
+                    inner.runs.tried_again_at(run, branch, now_ms() + after_ms);
+                }
+                Timer::Lead(_) => {}
+            }
         }
-        Effect::Close { run } => inner.runs.remove(run),
+        Effect::Close { run } => {
+            let Some(open) = inner.runs.remove(run) else { return };
+            if let Some((outcome, took, was_told)) = open.finished() {
+                if !was_told {
+                    inner.metrics.decided(outcome, took);
+                }
+                inner.metrics.applied(outcome, took);
+            }
+            if let Some(votes) = open.votes {
+                inner.driver.disarm(votes);
+            }
+        }
         Effect::Alarm { branch, detail } => {
             inner.metrics.heuristic();
             tracing::error!(
@@ -80,35 +84,47 @@ fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effe
                 "a branch was finished against the decision"
             );
         }
-        Effect::Prepare { run, branch, resource, work, one_phase, within_ms } => {
+        Effect::Prepare { run, branch, resource, work, one_phase, within_ms, pact } => {
             let within = Duration::from_millis(within_ms);
             let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
             let done = Arc::clone(prepares);
             // Held over spawn and insert: the task cannot take itself out before it is in.
             let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
             let task = tokio::spawn(async move {
-                call.prepare(work, one_phase, within).await;
+                call.prepare(work, one_phase, within, pact).await;
                 done.lock().unwrap_or_else(PoisonError::into_inner).remove(&(run, branch));
             });
             running.insert((run, branch), task);
         }
         Effect::Commit { run, branch, resource, proof, one_phase } => {
+            // The commit of a held branch *is* the decision, if it succeeds.
+            if !one_phase {
+                decided(inner, run, Outcome::Committed);
+            }
             let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
             tokio::spawn(call.commit(proof, one_phase));
         }
         Effect::Abort { run, branch, resource, proof } => {
+            decided(inner, run, Outcome::Aborted);
             let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
             let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
             let prepare = running.remove(&(run, branch));
             tokio::spawn(call.abort(prepare, proof));
         }
+        Effect::Send { to, message } => inner.tell(to, message),
+    }
+}
+
+fn decided(inner: &Inner, run: RunId, outcome: Outcome) {
+    if let Some(took) = inner.runs.decided(run, outcome) {
+        inner.metrics.decided(outcome, took);
     }
 }
 
 /// Up to a quarter of a retry's wait, different for each branch; deadlines are kept as they are.
 fn jitter(timer: Timer, after_ms: u64) -> u64 {
     match timer {
-        Timer::Votes(_) => 0,
+        Timer::Votes(_) | Timer::Lead(_) => 0,
         Timer::Retry(run, branch) => {
             let mixed = (run.number.wrapping_mul(31) + u64::from(branch)).wrapping_mul(0x9e37_79b9);
             (mixed >> 7) % (after_ms / 4 + 1)
@@ -126,7 +142,7 @@ struct Call {
 }
 
 impl Call {
-    async fn prepare(self, work: Work, one_phase: bool, within: Duration) {
+    async fn prepare(self, work: Work, one_phase: bool, within: Duration, pact: Option<Pact>) {
         let mut vote = VoteOnce { call: &self, sent: false };
         let Some(resource) = self.resource() else {
             return vote
@@ -135,15 +151,18 @@ impl Call {
         if let Some(fault) = resource.down() {
             return vote.send(Vote::No(refusal("resource_down", &fault)));
         }
-        let _call = resource.calling();
+        let kind = if one_phase { metrics::Call::Hold } else { metrics::Call::Prepare };
+        let _call = resource.calling(kind);
         stop_point::reach(format_args!("before_prepare.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
-        let prepared = match one_phase {
-            false => resource.participant.prepare(id, work, within).await,
-            true => resource.participant.hold(id, work, within).await,
+        let prepared = match (pact, one_phase) {
+            (Some(pact), _) => resource.participant.prepare_in(pact, id, work, within).await,
+            (None, false) => resource.participant.prepare(id, work, within).await,
+            (None, true) => resource.participant.hold(id, work, within).await,
         };
         stop_point::reach(format_args!("after_prepare.{}", self.branch));
         if let Vote::No(refusal) | Vote::Lost(refusal) = &prepared.vote {
+            self.inner.runs.refused(self.run);
             tracing::debug!(
                 gid = &*self.gid,
                 resource = self.resource,
@@ -162,7 +181,7 @@ impl Call {
     async fn commit(self, proof: Proof, one_phase: bool) {
         let mut ack = AckOnce { call: &self, sent: false };
         let Some(resource) = self.open_resource(&mut ack) else { return };
-        let _call = resource.calling();
+        let _call = resource.calling(metrics::Call::Commit);
         stop_point::reach(format_args!("before_commit.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
         let call = match one_phase {
@@ -171,6 +190,9 @@ impl Call {
         };
         let answer = within(call).await;
         stop_point::reach(format_args!("after_commit.{}", self.branch));
+        if one_phase && matches!(answer, Ack::Heuristic(_)) {
+            self.inner.runs.refused(self.run);
+        }
         ack.send(answer, &resource);
     }
 
@@ -182,7 +204,7 @@ impl Call {
         }
         let mut ack = AckOnce { call: &self, sent: false };
         let Some(resource) = self.open_resource(&mut ack) else { return };
-        let _call = resource.calling();
+        let _call = resource.calling(metrics::Call::Abort);
         stop_point::reach(format_args!("before_abort.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
         let answer = within(resource.participant.abort(id, proof)).await;
