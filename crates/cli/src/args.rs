@@ -1,10 +1,13 @@
 //! The command line.
 
+mod proof;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use handfast_client::wire::Outcome;
+use handfast_client::wire::{self, Outcome};
 
+pub use self::proof::{Check, Lab, Sim, What};
 use crate::exit::{Exit, Failure};
 
 /// All of it happens, or none of it does: transactions across databases and services.
@@ -33,6 +36,12 @@ pub enum Command {
     Tx(Tx),
     /// Look at the systems that take part.
     Resource(Resource),
+    /// Simulate: walk worlds of the production machines at random, with faults of every kind.
+    Sim(Sim),
+    /// Prove: walk through every schedule of a small world of the production machines.
+    Check(Check),
+    /// Show what commit protocols do and cost: experiments in virtual time, with a report.
+    Lab(Lab),
 }
 
 #[derive(Args)]
@@ -62,18 +71,29 @@ pub struct Shard {
     /// Where to listen; beyond loopback only with a token.
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:7500")]
     pub listen: String,
-    /// The node that is asked, after a crash, what was decided.
-    #[arg(long, value_name = "URL")]
-    pub coordinator: Option<String>,
+    /// Its name, which is the resource's name at every node: needed for three-phase and Paxos
+    /// commit.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Another shard with which it finishes transactions when their node is dead; repeatable.
+    #[arg(long, value_name = "NAME=URL")]
+    pub peer: Vec<Pair>,
+    /// The node that is asked what was decided; with a cluster, only about branches of that
+    /// cluster. Repeatable.
+    #[arg(long, value_name = "[CLUSTER=]URL")]
+    pub coordinator: Vec<String>,
     /// A file that holds the token that callers must have.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
-    /// A file that holds the token that the node wants.
-    #[arg(long, value_name = "FILE")]
-    pub coordinator_token_file: Option<PathBuf>,
+    /// A file that holds the token that the node, or that cluster's node, wants; repeatable.
+    #[arg(long, value_name = "[CLUSTER=]FILE")]
+    pub coordinator_token_file: Vec<String>,
+    /// A file that holds the token that the other shards, or that one, want; repeatable.
+    #[arg(long, value_name = "[NAME=]FILE")]
+    pub peer_token_file: Vec<String>,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Demo {
     /// How many transfers.
     #[arg(long, default_value_t = 2_000)]
@@ -91,9 +111,46 @@ pub struct Demo {
     /// A real database instead of a bank of its own, such as checking=postgres://…; give two.
     #[arg(long, value_name = "NAME=URL")]
     pub resource: Vec<Pair>,
+    /// How transfers are decided. Other than `log`: two nodes, one of them is killed for good, and
+    /// half of the transfers are then run again by `log`, to compare.
+    #[arg(long, default_value = "log", conflicts_with = "resource")]
+    pub decide: Decide,
     /// Keep the directory, with the logs of all processes.
     #[arg(long)]
     pub keep: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub enum Decide {
+    /// By the log of the node.
+    Log,
+    /// By a pre-commit round among the banks. May split a transfer when the network partitions or
+    /// something is slow.
+    ThreePhase,
+    /// By a majority of the node and its acceptors.
+    Paxos,
+}
+
+impl Decide {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Log => "log",
+            Self::ThreePhase => "three_phase",
+            Self::Paxos => "paxos",
+        }
+    }
+}
+
+impl From<Decide> for wire::Decide {
+    fn from(decide: Decide) -> Self {
+        match decide {
+            Decide::Log => Self::Log,
+            Decide::ThreePhase => Self::ThreePhase,
+            Decide::Paxos => Self::Paxos,
+        }
+    }
 }
 
 #[derive(Args)]

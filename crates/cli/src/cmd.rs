@@ -1,9 +1,13 @@
 //! The commands, one file each.
 
+pub mod check;
 pub mod demo;
+pub mod lab;
 pub mod resource;
 pub mod serve;
 pub mod shard;
+pub mod sim;
+mod ticker;
 pub mod tx;
 
 use std::{ffi::OsString, path::Path, time::Duration};

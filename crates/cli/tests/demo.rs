@@ -24,6 +24,42 @@ fn no_money_is_lost_while_everything_is_killed() {
     demo(&[]);
 }
 
+/// Two nodes, one of which dies for good; then the same by log, where it comes back.
+#[test]
+fn banks_finish_without_the_first_node() {
+    for decide in ["paxos", "three_phase"] {
+        let (code, out, err) = run(&[
+            "demo",
+            "--decide",
+            decide,
+            "--transfers",
+            "400",
+            "--kills",
+            "3",
+            "--seed",
+            "7",
+            "--json",
+        ]);
+        assert_eq!(code, 0, "{out}\n{err}");
+        let both: Value = serde_json::from_str(&out).expect(&err);
+        let (chosen, log) = (&both["chosen"], &both["log"]);
+        assert_eq!((&chosen["decide"], &log["decide"]), (&decide.into(), &"log".into()));
+        for report in [chosen, log] {
+            assert_eq!((&report["transfers"], &report["clients"]), (&200.into(), &8.into()));
+            assert_eq!(report["money_before"], report["money_after"]);
+            assert_eq!(report["kills"]["the first node"], 1, "{out}");
+            assert!(report["committed"].as_u64().unwrap() > 30, "{out}");
+        }
+    }
+}
+
+#[test]
+fn a_way_to_decide_needs_banks_of_its_own() {
+    let resource = ["--resource", "a=postgres://x/a", "--resource", "b=postgres://x/b"];
+    let (code, _, err) = run(&[&["demo", "--decide", "paxos"][..], &resource].concat());
+    assert_eq!(code, 2, "{err}");
+}
+
 #[test]
 fn no_money_is_lost_between_real_databases() {
     let Some((postgres, mysql)) = databases() else { return };

@@ -6,6 +6,7 @@ mod case;
 mod graceful;
 mod load;
 mod matrix;
+mod pact;
 mod process;
 mod stops;
 mod table;

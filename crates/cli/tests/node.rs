@@ -47,6 +47,7 @@ fn answer(mut socket: TcpStream, status: u16, body: &str) -> (String, Value) {
 fn transaction(outcome: &str, state: &str) -> Value {
     json!({
         "gid": "order-42", "outcome": outcome, "state": state, "decided_at_ms": 1_000,
+        "decide": "paxos",
         "branches": [
             { "name": "debit", "resource": "checking", "id": "hf1_c_1_1_0", "state": "finished" },
             { "name": "credit", "resource": "savings", "id": "hf1_c_1_1_1", "state": "stuck",
@@ -73,6 +74,7 @@ fn show_says_what_it_means_and_what_happens_next() {
     for part in [
         "order-42  committing",
         "It will happen: commit was decided",
+        "may decide without the node (paxos)",
         "branch credit is STUCK",
         "handfast tx resolve order-42 --branch credit",
         "Began 1970-01-01 00:00:00.500 UTC",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Error, Handfast, Outcome, Value,
-    wire::{AckWhen, BeginTransaction, Branch, Isolation, KeyOp, Statement, Wait},
+    wire::{AckWhen, BeginTransaction, Branch, Decide, Isolation, KeyOp, Statement, Wait},
 };
 
 /// A transaction to run: branches first, then [`run`](Self::run).
@@ -67,6 +67,13 @@ impl Transaction {
     /// When the answer comes: at the decision (default), or when every branch has applied it.
     pub fn ack(mut self, ack: AckWhen) -> Self {
         self.begin.ack = Some(ack);
+        self
+    }
+
+    /// How commit or abort is decided: by the node's log (default), or by the shards together, so
+    /// that they finish without the node. See [`Decide`] for what each can stand.
+    pub fn decide(mut self, decide: Decide) -> Self {
+        self.begin.decide = decide;
         self
     }
 

@@ -34,8 +34,38 @@ pub struct BeginTransaction {
     /// A request that waits is answered 202, state `held`, when all branches have voted yes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hold: bool,
+    /// How commit or abort is decided. Everything but `log` needs shards that know each other.
+    #[serde(default, skip_serializing_if = "Decide::is_log")]
+    pub decide: Decide,
     /// 1 to 64, with different names.
     pub branches: Vec<Branch>,
+}
+
+/// How commit or abort is decided.
+///
+/// `log` (default): by one record of the node; while the node is away, branches wait for it.
+/// `paxos`: by a majority of the node and its acceptors; the shards finish without the node, also
+/// when the network partitions. `three_phase`: by a round more; the shards finish without the node,
+/// but a partition of the network, or a node that is slow and not dead, may split the transaction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Decide {
+    /// By one record in the node's log.
+    #[default]
+    Log,
+    /// By a pre-commit round among the shards. It may commit on one shard and abort on another when
+    /// the network partitions or a node is slow.
+    ThreePhase,
+    /// By a majority of acceptors, for each branch.
+    Paxos,
+}
+
+impl Decide {
+    /// Whether it is the default.
+    pub fn is_log(&self) -> bool {
+        *self == Self::Log
+    }
 }
 
 /// When the caller is answered.
@@ -233,6 +263,9 @@ pub struct Transaction {
     pub outcome: Outcome,
     /// What it waits for.
     pub state: State,
+    /// How it is decided; `log` where this answer does not know.
+    #[serde(default, skip_serializing_if = "Decide::is_log")]
+    pub decide: Decide,
     /// True if a branch needs an operator; the branch says why.
     #[serde(default)]
     pub stuck: bool,

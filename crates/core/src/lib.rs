@@ -1,7 +1,8 @@
 //! The pure heart of Handfast: state machines that know no clock, no thread, no chance, no I/O.
 //!
 //! Read in this order: [`machine`] says what every machine is and the one rule of writing ahead;
-//! [`transaction`] is two-phase commit with presumed abort; [`shard`] is a participant of our own.
+//! [`transaction`] is two-phase commit with presumed abort; [`shard`] is a participant of our own;
+//! [`pact`] holds the two other ways to decide, which both speak.
 //! The other modules hold the words these speak.
 //!
 //! The server, the simulator and the exhaustive checker drive these very types.
@@ -11,6 +12,7 @@
 extern crate alloc;
 
 pub mod machine;
+pub mod pact;
 pub mod shard;
 pub mod transaction;
 

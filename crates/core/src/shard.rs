@@ -29,22 +29,26 @@ use alloc::{
     vec::Vec,
 };
 
+mod acceptor;
 mod locks;
+mod paxos;
+mod peers;
+mod remembered;
 mod state;
+mod three_phase;
 mod trace;
 mod words;
 mod work;
 
 pub use locks::{Locks, Mode};
-pub use state::{
-    CLUSTERS_MAX, End, FINISHED_MAX, Finished, Live, Prepared, Saved, Waiting, Writes,
-};
+pub use remembered::{CLUSTERS_MAX, FINISHED_MAX, Remembered};
+pub use state::{Acceptors, End, Finished, Inquiry, Lead, Live, Prepared, Saved, Waiting, Writes};
 pub use words::{Answer, Effect, Input, Inquired, Record, Snapshot, Timer};
 
 use crate::{
     id::{BranchId, RequestId},
     machine::{Machine, Output, Summary},
-    retry,
+    pact::Pact,
     vote::{Ack, Cause, Proof, Refusal, Vote},
     work::{KeyOp, Rows, Value},
 };
@@ -72,8 +76,8 @@ impl Machine for Shard {
     fn step(saved: &Saved, live: &mut Live, input: Input, out: &mut Output<Self>) {
         let mut step = Step::new(saved, live, out);
         match input {
-            Input::Prepare { request, branch, ops, lock_wait_ms } => {
-                step.prepare(request, branch, ops, lock_wait_ms);
+            Input::Prepare { request, branch, ops, lock_wait_ms, pact } => {
+                step.prepare(request, branch, ops, lock_wait_ms, pact);
             }
             Input::Commit { request, branch } => step.commit_asked(request, &branch),
             Input::Abort { request, branch } => step.abort_asked(request, &branch),
@@ -81,6 +85,8 @@ impl Machine for Shard {
             Input::Answered { branch, answer } => step.answered(branch, answer),
             Input::Fired(Timer::LockWait(branch)) => step.lock_wait_over(&branch),
             Input::Fired(Timer::Inquire(branch)) => step.inquire(branch),
+            Input::Fired(Timer::Lead(branch)) => step.lead_timed_out(&branch),
+            Input::Received { message } => step.received(&message),
         }
         step.settle();
     }
@@ -94,7 +100,8 @@ impl Machine for Shard {
             for (key, mode) in prepared.locks() {
                 live.locks.take(key, mode, branch);
             }
-            live.inquiries.insert(branch.clone(), 0);
+            let inquiry = Inquiry { is_recovering: true, ..Inquiry::default() };
+            live.inquiries.insert(branch.clone(), inquiry);
             out.effect(Effect::Inquire { branch: branch.clone() });
         }
     }
@@ -134,8 +141,16 @@ impl<'a> Step<'a> {
         Self { saved, live, out, committed: None, granted: VecDeque::new() }
     }
 
-    fn prepare(&mut self, request: RequestId, branch: BranchId, ops: Vec<KeyOp>, wait_ms: u64) {
+    fn prepare(
+        &mut self,
+        request: RequestId,
+        branch: BranchId,
+        ops: Vec<KeyOp>,
+        wait_ms: u64,
+        pact: Option<Pact>,
+    ) {
         if let Some(prepared) = self.saved.prepared.get(&branch) {
+            self.vote_to_acceptors(&branch, prepared.pact.as_ref());
             return self.vote(request, Vote::Yes(Proof::default()), prepared.rows());
         }
         match self.saved.finished.end(&branch) {
@@ -152,14 +167,23 @@ impl<'a> Step<'a> {
             Some(waiting) if waiting.requests.contains(&request) => {}
             Some(waiting) if waiting.requests.len() < ASKING_MAX => waiting.requests.push(request),
             Some(_) => self.reply(request, Answer::Busy),
-            None => self.begin(request, branch, ops, wait_ms),
+            None => self.begin(request, branch, ops, wait_ms, pact),
         }
     }
 
-    fn begin(&mut self, request: RequestId, branch: BranchId, ops: Vec<KeyOp>, wait_ms: u64) {
-        let mut waiting =
-            Waiting { requests: Vec::from([request]), wants: work::locks(&ops), ops, held: 0 };
-        if self.take_locks(&branch, &mut waiting) {
+    fn begin(
+        &mut self,
+        request: RequestId,
+        branch: BranchId,
+        ops: Vec<KeyOp>,
+        wait_ms: u64,
+        pact: Option<Pact>,
+    ) {
+        let (requests, wants) = (Vec::from([request]), work::locks(&ops));
+        let mut waiting = Waiting { requests, wants, ops, held: 0, pact };
+        if let Some(why) = waiting.pact.as_ref().and_then(|pact| peers::unfit(pact, &branch)) {
+            self.refuse(branch, waiting, why);
+        } else if self.take_locks(&branch, &mut waiting) {
             self.run(branch, waiting);
         } else if self.live.waiting.len() >= WAITING_MAX {
             self.leave_queue(&branch, &waiting);
@@ -189,10 +213,11 @@ impl<'a> Step<'a> {
         let view = work::View { keys: &self.saved.keys, over: self.committed };
         let prepared = match work::run(&view, &waiting.ops) {
             Err(refusal) => return self.refuse(branch, waiting, refusal),
-            Ok(prepared) => prepared,
+            Ok(prepared) => Prepared { pact: waiting.pact.clone(), ..prepared },
         };
         let rows = prepared.rows();
-        if prepared.writes.is_empty() {
+        // With a pact it stays: without its yes no acceptor would have all votes.
+        if prepared.writes.is_empty() && prepared.pact.is_none() {
             self.let_go(&branch, &waiting);
             return self.vote_all(waiting.requests, &Vote::ReadOnly, &rows);
         }
@@ -201,15 +226,24 @@ impl<'a> Step<'a> {
             let why = refusal("prepared_slots", message, Cause::Passing);
             return self.refuse(branch, waiting, why);
         }
-        self.out.force(Record::Prepared { branch, prepared });
+        self.out.force(Record::Prepared { branch: branch.clone(), prepared });
         self.vote_all(waiting.requests, &Vote::Yes(Proof::default()), &rows);
+        if let Some(pact) = &waiting.pact {
+            self.doubt(&branch, pact);
+        }
     }
 
     /// Votes no. The record is lazy: should a crash forget it, a prepare that comes twice may be
     /// prepared the second time, and its coordinator, when asked, says abort.
+    ///
+    /// With a pact it is forced: there the second time could complete the votes, and whoever takes
+    /// over would commit what the coordinator has told its caller to be aborted.
     fn refuse(&mut self, branch: BranchId, waiting: Waiting, why: Refusal) {
         self.let_go(&branch, &waiting);
-        self.out.note(Record::Aborted { branch });
+        match waiting.pact {
+            Some(_) => self.out.force(Record::Aborted { branch }),
+            None => self.out.note(Record::Aborted { branch }),
+        }
         self.vote_all(waiting.requests, &Vote::No(why), &[]);
     }
 
@@ -308,30 +342,6 @@ impl Step<'_> {
             self.leave_queue(branch, &waiting);
             self.let_go(branch, &waiting);
             self.vote_all(waiting.requests, &Vote::No(aborted()), &[]);
-        }
-    }
-
-    /// The coordinator answered an inquiry.
-    fn answered(&mut self, branch: BranchId, answer: Inquired) {
-        let Some(tries) = self.live.inquiries.get_mut(&branch) else { return };
-        match answer {
-            Inquired::Commit => {
-                self.commit(&branch);
-            }
-            Inquired::Abort => {
-                self.abort(&branch);
-            }
-            Inquired::Pending | Inquired::Silent => {
-                *tries = tries.saturating_add(1);
-                let after_ms = retry::backoff_ms(*tries);
-                self.arm(Timer::Inquire(branch), after_ms);
-            }
-        }
-    }
-
-    fn inquire(&mut self, branch: BranchId) {
-        if self.live.inquiries.contains_key(&branch) {
-            self.out.effect(Effect::Inquire { branch });
         }
     }
 

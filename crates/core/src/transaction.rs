@@ -26,12 +26,14 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+mod paxos;
 mod state;
 mod tell;
+mod three_phase;
 mod trace;
 mod words;
 
-pub use state::{Fate, Known, KnownBranch, Live, Saved, Telling, Voting};
+pub use state::{Fate, Known, KnownBranch, Lead, Live, Saved, Telling, Voting};
 pub use words::{
     AckWhen, Answer, Begin, BranchSpec, Case, CaseBranch, Decision, Effect, Index, Input, Reason,
     Record, Timer, Voted,
@@ -40,6 +42,7 @@ pub use words::{
 use crate::{
     id::{RequestId, RunId},
     machine::{Machine, Output, Summary},
+    pact::{Message, Pact, Way, Word},
     vote::{Cause, Vote},
 };
 
@@ -65,6 +68,8 @@ impl Machine for Transaction {
             Input::Acked { run, branch, ack } => step.acked(run, branch, ack),
             Input::Fired(Timer::Votes(run)) => step.votes_timed_out(run),
             Input::Fired(Timer::Retry(run, branch)) => step.retry(run, branch),
+            Input::Fired(Timer::Lead(run)) => step.lead_timed_out(run),
+            Input::Received { message } => step.received(&message),
             Input::Inquired { request, run } => step.inquired(request, run),
             Input::CommitAsked { request } => step.commit_asked(request),
             Input::AbortAsked { request, reason } => step.abort_asked(request, reason),
@@ -81,6 +86,7 @@ impl Machine for Transaction {
 
     fn restart(saved: &Saved, live: &mut Live, out: &mut Output<Self>) {
         let mut step = Step { known: saved.known.as_ref(), live, out };
+        step.lead_again();
         step.tell_all();
     }
 
@@ -89,7 +95,7 @@ impl Machine for Transaction {
     }
 
     fn is_idle(live: &Live) -> bool {
-        live.voting.is_none() && live.waiters.is_empty()
+        live.voting.is_none() && live.lead.is_none() && live.waiters.is_empty()
     }
 
     fn summary(saved: &Saved) -> Summary {
@@ -130,7 +136,10 @@ impl Step<'_> {
     }
 
     fn start(&mut self, begin: Begin) {
-        let voting = Voting::new(begin.run, begin.fingerprint, begin.hold, &begin.branches);
+        let voting = Voting::new(&begin);
+        if voting.is_paxos() {
+            self.begin_ballot_0(&voting);
+        }
         for (branch, spec) in begin.branches.into_iter().enumerate() {
             self.out.effect(Effect::Prepare {
                 run: begin.run,
@@ -139,6 +148,7 @@ impl Step<'_> {
                 work: spec.work,
                 one_phase: voting.one_phase,
                 within_ms: begin.timeout_ms,
+                pact: voting.pact.clone(),
             });
         }
         self.live.waiters.push((begin.request, begin.ack));
@@ -172,9 +182,14 @@ impl Step<'_> {
         };
         *slot = Some(vote.clone());
         match vote {
-            Vote::No(refusal) | Vote::Lost(refusal) => {
+            // It is durably refused, so it never joins ballot 0: only "aborted" can be chosen.
+            Vote::No(refusal) => {
                 let reason = Reason { branch: Some(name.clone()), refusal };
                 self.decide(Decision::Abort(reason));
+            }
+            Vote::Lost(refusal) => {
+                let reason = Reason { branch: Some(name.clone()), refusal };
+                self.give_up(reason);
             }
             Vote::Yes(_) | Vote::ReadOnly => {
                 if voting.is_held() {
@@ -189,6 +204,12 @@ impl Step<'_> {
     }
 
     fn all_voted_yes(&mut self) {
+        let pact = self.live.voting.as_ref().and_then(|voting| voting.pact.clone());
+        match pact {
+            Some(pact) if pact.way == Way::Paxos => return self.accept_votes(&pact),
+            Some(pact) => return self.precommit(pact),
+            None => {}
+        }
         let delegate = self.live.voting.as_ref().is_some_and(|voting| {
             voting.one_phase && matches!(voting.branches[0].2, Some(Vote::Yes(_)))
         });
@@ -201,6 +222,10 @@ impl Step<'_> {
 
     fn votes_timed_out(&mut self, run: RunId) {
         let Some(voting) = self.voting(run) else { return };
+        if voting.is_paxos() && voting.is_unanimous() {
+            // The acceptors have it; their timer runs.
+            return;
+        }
         let missing = voting.branches.iter().find(|(.., vote)| vote.is_none());
         let reason = match missing {
             Some((name, ..)) => Reason::own(
@@ -216,7 +241,16 @@ impl Step<'_> {
                 Cause::Passing,
             ),
         };
-        self.decide(Decision::Abort(reason));
+        self.give_up(reason);
+    }
+
+    /// Aborts what is being voted on: at once, unless others may have committed it already.
+    fn give_up(&mut self, reason: Reason) {
+        if self.live.voting.as_ref().is_some_and(Voting::is_paxos) {
+            self.lead_to_abort(reason);
+        } else {
+            self.decide(Decision::Abort(reason));
+        }
     }
 
     fn commit_asked(&mut self, request: RequestId) {
@@ -244,9 +278,11 @@ impl Step<'_> {
     fn abort_asked(&mut self, request: RequestId, reason: String) {
         if self.live.voting.is_some() {
             let reason = Reason::own(None, "caller_abort", reason, Cause::Business);
-            self.decide(Decision::Abort(reason.clone()));
-            self.reply(request, Answer::Aborted(reason));
-            return;
+            self.give_up(reason.clone());
+            return match self.live.voting {
+                Some(_) => self.attend(request, AckWhen::Decided),
+                None => self.reply(request, Answer::Aborted(reason)),
+            };
         }
         match self.known {
             None => self.reply(request, Answer::NoSuchTransaction),
@@ -259,6 +295,11 @@ impl Step<'_> {
 
     /// Presumed abort: what is neither decided nor being voted on can never commit. An answer
     /// "abort" while votes are awaited would be a lie that a later yes could expose.
+    ///
+    /// That holds with a pact, too. Paxos records `Begun` before any branch can ask, so a run that
+    /// is not known here never was. Three-phase records `PreCommitted` before any member can be
+    /// precommitted; of a run that is not known here all members are uncertain, and if they
+    /// terminate, they abort.
     fn inquired(&mut self, request: RequestId, run: RunId) {
         let voting = self.live.voting.as_ref().is_some_and(|voting| voting.run == run);
         let answer = match self.known.filter(|known| known.run == run) {
@@ -274,12 +315,22 @@ impl Step<'_> {
 
 /// The decision.
 impl Step<'_> {
-    /// Records the decision on the run that is being voted on, and tells everyone.
+    /// Records the decision on the run that is voted on or begun, and tells everyone.
     fn decide(&mut self, decision: Decision) {
-        let voting = self.live.voting.take().expect("only a run that is voted on is decided");
-        let case = voting.case();
-        self.out.force(Record::Decided { decision: decision.clone(), case: Some(case.clone()) });
-        let decided = Known::new(&case, Some(decision));
+        let record = self.decided(decision);
+        self.out.force(record.clone());
+        self.announce_record(&record);
+    }
+
+    fn decided(&mut self, decision: Decision) -> Record {
+        self.live.lead = None;
+        Record::Decided { decision, case: self.live.voting.take().map(|voting| voting.case()) }
+    }
+
+    fn announce_record(&mut self, record: &Record) {
+        let mut after = Saved { known: self.known.cloned() };
+        after.apply(record);
+        let decided = after.known.expect("only a run that is voted on or begun is decided");
         self.announce(&decided);
     }
 
@@ -305,6 +356,56 @@ impl Step<'_> {
         after.finish_if_all_told(decided);
     }
 
+    /// A peer speaks. Only of this gid's run and pact; what else it may mean is nothing to us.
+    fn received(&mut self, message: &Message) {
+        let known = self.known.filter(|known| known.run == message.pact.run);
+        let voting = self.live.voting.as_ref();
+        let pact = known.map_or(voting.and_then(|v| v.pact.as_ref()), |known| known.pact.as_ref());
+        if pact != Some(&message.pact) {
+            return;
+        }
+        let undecided = known.is_none_or(Known::is_left_to_pact);
+        match (message.word, message.pact.way) {
+            (Word::Decided { to: 0, commit }, _) if undecided => self.told_decision(commit),
+            (word, Way::Paxos) => self.paxos_word(&message.pact, word),
+            (word, Way::ThreePhase) if undecided => self.three_phase_word(&message.pact, word),
+            (_, Way::ThreePhase) => {}
+        }
+    }
+
+    /// The members have decided without this node.
+    fn told_decision(&mut self, commit: bool) {
+        let decision = if commit { Decision::Commit } else { Decision::Abort(taken_over()) };
+        self.decide(decision);
+    }
+
+    fn lead_timed_out(&mut self, run: RunId) {
+        let Some(known) = self.known.filter(|k| k.run == run && k.is_left_to_pact()) else {
+            return;
+        };
+        match &known.pact {
+            Some(pact) if pact.way == Way::Paxos => self.ballot_over(known, pact),
+            Some(pact) => self.three_phase_over(pact),
+            None => {}
+        }
+    }
+
+    /// After a restart: a run that those of the pact decide.
+    fn lead_again(&mut self) {
+        let Some(known) = self.known.filter(|known| known.is_left_to_pact()) else { return };
+        match &known.pact {
+            Some(pact) if pact.way == Way::Paxos => self.lead_ballot(known, pact, None),
+            Some(pact) => self.ask_members(pact),
+            None => {}
+        }
+    }
+
+    fn send(&mut self, pact: &Pact, word: Word) {
+        if let Some(to) = word.to(pact) {
+            self.out.effect(Effect::Send { to, message: Message { pact: pact.clone(), word } });
+        }
+    }
+
     fn voting(&mut self, run: RunId) -> Option<&mut Voting> {
         self.live.voting.as_mut().filter(|voting| voting.run == run)
     }
@@ -316,6 +417,12 @@ impl Step<'_> {
     fn arm(&mut self, timer: Timer, after_ms: u64) {
         self.out.effect(Effect::Arm { timer, after_ms });
     }
+}
+
+/// Why it was aborted when this node cannot know better.
+fn taken_over() -> Reason {
+    let message = "decided without this node, or after its restart, before all had voted";
+    Reason::own(None, "taken_over", message.into(), Cause::Passing)
 }
 
 fn index(branch: usize) -> Index {

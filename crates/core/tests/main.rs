@@ -2,5 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod pact;
+mod peers;
 mod shard;
 mod transaction;

@@ -9,7 +9,7 @@ use handfast_core::{
     work::Work,
 };
 
-use crate::golden;
+use crate::{golden, peers};
 
 #[test]
 fn traces_are_as_written() {
@@ -35,6 +35,11 @@ fn input(line: &str) -> Input {
             Input::Acked { run: run("1.1"), branch: index(branch), ack: self::ack(ack) }
         }
         ["votes", "timeout"] => Input::Fired(Timer::Votes(run("1.1"))),
+        ["lead", "timeout"] => Input::Fired(Timer::Lead(run("1.1"))),
+        ["received", way, words @ ..] => {
+            let pact = peers::pact(way, run("1.1"), 1);
+            Input::Received { message: peers::message(pact, words) }
+        }
         ["retry", branch] => Input::Fired(Timer::Retry(run("1.1"), index(branch))),
         ["inquiry", who, about] => Input::Inquired { request: request(who), run: run(about) },
         ["commit-asked", who] => Input::CommitAsked { request: request(who) },
@@ -52,7 +57,8 @@ fn input(line: &str) -> Input {
     }
 }
 
-/// `begin r1 A@checking B@savings [hold] [applied] [one-phase] [run 1.2] [as other]`
+/// `begin r1 A@checking B@savings [hold] [applied] [one-phase] [run 1.2] [as other]`, and
+/// `[paxos | three-phase] [F=0]` for a pact.
 fn begin(request: RequestId, words: &[&str]) -> Input {
     let has = |word: &str| words.contains(&word);
     let after = |word: &str| words.windows(2).find(|pair| pair[0] == word).map(|pair| pair[1]);
@@ -63,14 +69,17 @@ fn begin(request: RequestId, words: &[&str]) -> Input {
         one_phase: has("one-phase"),
         work: Work::Keys(Vec::new()),
     };
+    let run = run(after("run").unwrap_or("1.1"));
+    let way = words.iter().copied().find(|word| ["paxos", "three-phase"].contains(word));
     Input::Begin(Begin {
         request,
-        run: run(after("run").unwrap_or("1.1")),
+        run,
         fingerprint: after("as").unwrap_or("this").into(),
         branches: branches.map(spec).collect(),
         timeout_ms: 5000,
         ack: if has("applied") { AckWhen::Applied } else { AckWhen::Decided },
         hold: has("hold"),
+        pact: way.map(|way| peers::pact(way, run, if has("F=0") { 0 } else { 1 })),
     })
 }
 

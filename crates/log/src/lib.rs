@@ -28,5 +28,5 @@ pub mod watermark;
 
 pub use log::{Batch, Change, Entry, Log, LogError, Position};
 pub use memory::Memory;
-pub use partition::{Addressed, Partition, Staged};
-pub use sqlite::{Line, ListQuery, Reader, Sqlite, SqliteOptions};
+pub use partition::{Addressed, Partition, Refused, Staged};
+pub use sqlite::{Line, ListQuery, Page, Reader, Sqlite, SqliteOptions};

@@ -19,8 +19,17 @@ pub struct Memory {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Stream {
-    entries: Vec<Entry>,
+    entries: Vec<Kept>,
     head: Head,
+}
+
+/// A record. Its text is shared by all disk images.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    position: Position,
+    version: u64,
+    at_ms: u64,
+    body: Arc<str>,
 }
 
 /// Everything of a stream but its records.
@@ -79,11 +88,18 @@ impl Memory {
         for body in &change.records {
             self.last += 1;
             let version = stream.entries.last().map_or(1, |last| last.version + 1);
-            let body = body.clone();
-            stream.entries.push(Entry { position: self.last, version, at_ms: now_ms, body });
+            let (position, body) = (self.last, Arc::from(body.as_str()));
+            stream.entries.push(Kept { position, version, at_ms: now_ms, body });
         }
         let start = if change.snapshot { stream.entries.len() - 1 } else { stream.head.start };
         stream.head = Head { start, open: change.open, summary: change.summary.clone() };
+    }
+}
+
+impl Kept {
+    fn entry(&self) -> Entry {
+        let Self { position, version, at_ms, ref body } = *self;
+        Entry { position, version, at_ms, body: String::from(&**body) }
     }
 }
 
@@ -114,8 +130,8 @@ impl Log for Memory {
     }
 
     fn read(&mut self, stream: &str) -> Result<Vec<Entry>, LogError> {
-        let stream = self.streams.get(stream);
-        Ok(stream.map(|stream| stream.entries[stream.head.start..].to_vec()).unwrap_or_default())
+        let kept = self.streams.get(stream).map(|stream| &stream.entries[stream.head.start..]);
+        Ok(kept.unwrap_or_default().iter().map(Kept::entry).collect())
     }
 
     fn open_streams(&mut self) -> Result<Vec<Arc<str>>, LogError> {

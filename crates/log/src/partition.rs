@@ -28,7 +28,9 @@ pub const SNAPSHOT_RECORDS_MIN: u64 = 10_000;
 /// costs at most a quarter of what is written.
 pub const SNAPSHOT_FACTOR: u64 = 4;
 
-/// Machines of one kind, and the log that they live in. One thread owns it.
+/// Machines of one kind, and the log that they live in. One thread owns it. A clone has a log of
+/// its own, so only a partition over [`crate::Memory`] has one.
+#[derive(Clone)]
 pub struct Partition<M: Machine, L> {
     log: L,
     /// Those with work left, and those that a crash would make forget something.
@@ -45,6 +47,7 @@ pub struct Partition<M: Machine, L> {
     broken: bool,
 }
 
+#[derive(Clone)]
 struct Slot<M: Machine> {
     saved: M::Saved,
     live: M::Live,
@@ -54,11 +57,17 @@ struct Slot<M: Machine> {
     length: Length,
 }
 
+/// What became of the streams of machines that were not in memory.
+struct Absent<M: Machine> {
+    found: BTreeMap<Arc<str>, Slot<M>>,
+    damaged: BTreeMap<Arc<str>, String>,
+}
+
 /// A machine's two halves.
 pub type State<M> = (<M as Machine>::Saved, <M as Machine>::Live);
 
 /// How much of a stream a fold reads.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Length {
     records: u64,
     bytes: u64,
@@ -78,15 +87,30 @@ pub struct Addressed<M: Machine> {
     pub fresh: bool,
 }
 
+/// An input that was not taken: what the log holds of its machine is damaged.
+pub struct Refused<M: Machine> {
+    /// What was not taken.
+    pub input: Addressed<M>,
+    /// What is wrong with its stream.
+    pub why: String,
+}
+
 /// What a turn asks for, sealed until its records are durable.
 #[must_use = "the effects of a turn are lost unless it is committed"]
 pub struct Staged<M: Machine> {
     effects: Effects<M>,
     records: usize,
     forced: bool,
+    refused: Vec<Refused<M>>,
 }
 
 impl<M: Machine> Staged<M> {
+    /// Takes the inputs that were not taken. Nothing has come of them and nothing ever will, so
+    /// whoever sent them may be told at once.
+    pub fn take_refused(&mut self) -> Vec<Refused<M>> {
+        std::mem::take(&mut self.refused)
+    }
+
     /// Whether its effects wait for a sync.
     pub fn is_forced(&self) -> bool {
         self.forced
@@ -117,7 +141,7 @@ where
             touched: Vec::new(),
             broken: false,
         };
-        let mut staged = Staged { effects: Vec::new(), records: 0, forced: false };
+        let mut staged = Staged::default();
         for stream in partition.log.open_streams()? {
             if let Some(slot) = partition.read(&stream)? {
                 partition.restart(stream, slot, &mut staged)?;
@@ -129,21 +153,28 @@ where
     /// Steps the machines. Nothing is durable afterwards and nothing has left.
     ///
     /// A machine that is not in memory is read back from the log first, unless the input is fresh.
+    /// If its stream is damaged, its inputs are refused; all others are taken.
     ///
     /// # Errors
-    /// A stream could not be read: no input was taken, the partition stays as it was.
+    /// The log could not be read: no input was taken, the partition stays as it was.
     pub fn stage(
         &mut self,
         inputs: impl IntoIterator<Item = Addressed<M>>,
     ) -> Result<Staged<M>, LogError> {
         self.check()?;
         let inputs: Vec<_> = inputs.into_iter().collect();
-        let mut staged = Staged { effects: Vec::new(), records: 0, forced: false };
+        let mut staged = Staged::default();
         // Everything that may fail for outside reasons comes before the first step.
-        for (stream, slot) in self.read_absent(&inputs)? {
+        let Absent { found, damaged } = self.read_absent(&inputs)?;
+        for (stream, slot) in found {
             self.restart(stream, slot, &mut staged)?;
         }
-        for Addressed { stream, input, .. } in inputs {
+        for input in inputs {
+            if let Some(why) = damaged.get(&input.stream) {
+                staged.refused.push(Refused { input, why: why.clone() });
+                continue;
+            }
+            let Addressed { stream, input, .. } = input;
             let slot = self.machines.entry(Arc::clone(&stream)).or_default();
             let mut out = Output::new();
             M::step(&slot.saved, &mut slot.live, input, &mut out);
@@ -199,11 +230,21 @@ where
         self.machines.iter().map(|(stream, slot)| (stream, &slot.saved, &slot.live))
     }
 
+    /// A machine, if it is in memory.
+    pub fn machine(&self, stream: &str) -> Option<(&M::Saved, &M::Live)> {
+        self.machines.get(stream).map(|slot| (&slot.saved, &slot.live))
+    }
+
     /// The log, for pruning and reading. Appending to it past the partition breaks the contract,
     /// and so does pruning up to the present: a stream that is closed in the log may have a note
     /// here that waits for a sync.
     pub fn log(&mut self) -> &mut L {
         &mut self.log
+    }
+
+    /// The log, to look at.
+    pub fn log_ref(&self) -> &L {
+        &self.log
     }
 
     /// Writes what waits and closes the log.
@@ -220,20 +261,23 @@ where
     }
 
     /// Reads back the machines that `inputs` name and that are not in memory.
-    fn read_absent(
-        &mut self,
-        inputs: &[Addressed<M>],
-    ) -> Result<BTreeMap<Arc<str>, Slot<M>>, LogError> {
-        let mut found = BTreeMap::new();
+    fn read_absent(&mut self, inputs: &[Addressed<M>]) -> Result<Absent<M>, LogError> {
+        let (mut found, mut damaged) = (BTreeMap::new(), BTreeMap::new());
         for Addressed { stream, fresh, .. } in inputs {
-            if *fresh || self.machines.contains_key(stream) || found.contains_key(stream) {
+            let is_read = found.contains_key(stream) || damaged.contains_key(stream);
+            if *fresh || self.machines.contains_key(stream) || is_read {
                 continue;
             }
-            if let Some(slot) = self.read(stream)? {
-                found.insert(Arc::clone(stream), slot);
+            match self.read(stream) {
+                Ok(None) => {}
+                Ok(Some(slot)) => drop(found.insert(Arc::clone(stream), slot)),
+                Err(error @ LogError::Damaged { .. }) => {
+                    damaged.insert(Arc::clone(stream), error.to_string());
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(found)
+        Ok(Absent { found, damaged })
     }
 
     /// Folds a stream; `None` if there is none.
@@ -359,6 +403,12 @@ where
             open: M::is_open(&self.saved),
             summary: M::summary(&self.saved),
         })
+    }
+}
+
+impl<M: Machine> Default for Staged<M> {
+    fn default() -> Self {
+        Self { effects: Vec::new(), records: 0, forced: false, refused: Vec::new() }
     }
 }
 

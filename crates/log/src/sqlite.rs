@@ -34,7 +34,7 @@ pub mod schema;
 use append::Known;
 use fault::fault;
 use opening::Opened;
-pub use reader::{Line, ListQuery, Reader};
+pub use reader::{Line, ListQuery, Page, Reader, WALK_MAX};
 
 /// The database's name within the data directory.
 pub const FILE: &str = "log.db";
@@ -205,7 +205,7 @@ fn entries(connection: &Connection, file: &Path, stream: &str) -> Result<Vec<Ent
     let read = || {
         // One statement, so that stream and records are of the same moment.
         let mut statement = connection.prepare_cached(
-            "SELECT first_position, last_position, position, version, at_ms, body
+            "SELECT first_position, last_position, position, version, at_ms, body, crc
              FROM stream LEFT JOIN record
                  ON record.stream = stream.id AND position >= first_position
              WHERE name = ?1 ORDER BY position",
@@ -217,30 +217,45 @@ fn entries(connection: &Connection, file: &Path, stream: &str) -> Result<Vec<Ent
     let Some(&((first, last), _)) = rows.first() else {
         return Ok(Vec::new());
     };
-    let there: Vec<Entry> = rows.into_iter().filter_map(|(_, entry)| entry).collect();
+    let damaged = |what: String| LogError::Damaged { file: file.into(), what };
+    let mut there: Vec<Entry> = Vec::with_capacity(rows.len());
+    for (entry, crc) in rows.into_iter().filter_map(|(_, entry)| entry) {
+        if crc.is_some_and(|crc| crc != checksum(&entry.body)) {
+            return Err(damaged(format!(
+                "the record at position {}, version {} of stream `{stream}`, is not as it was \
+                 written",
+                entry.position, entry.version
+            )));
+        }
+        there.push(entry);
+    }
     let in_order = there.windows(2).all(|pair| pair[0].version + 1 == pair[1].version);
     let ends = (there.first().map(|e| e.position), there.last().map(|e| e.position));
     if in_order && ends == (Some(first), Some(last)) {
         return Ok(there);
     }
-    Err(LogError::Damaged {
-        file: file.into(),
-        what: format!("of stream `{stream}` not all records from {first} to {last} are there"),
-    })
+    Err(damaged(format!("of stream `{stream}` not all records from {first} to {last} are there")))
 }
 
-/// The positions of a stream's first and last record to read, and one of the records; it is absent
-/// if there is none at all, which only damage can do.
-fn stored(row: &Row<'_>) -> rusqlite::Result<((Position, Position), Option<Entry>)> {
+/// What is kept beside a record to tell whether it is as it was written.
+fn checksum(body: &str) -> u32 {
+    crc32fast::hash(body.as_bytes())
+}
+
+/// The positions of a stream's first and last record to read.
+type Ends = (Position, Position);
+
+/// The ends of a stream, and one of its records with its checksum; it is absent if there is none
+/// at all, which only damage can do.
+fn stored(row: &Row<'_>) -> rusqlite::Result<(Ends, Option<(Entry, Option<u32>)>)> {
     let ends = (from_sql(row.get(0)?), from_sql(row.get(1)?));
     let entry = match row.get(2)? {
         None => None,
-        Some(position) => Some(Entry {
-            position: from_sql(position),
-            version: from_sql(row.get(3)?),
-            at_ms: from_sql(row.get(4)?),
-            body: row.get(5)?,
-        }),
+        Some(position) => {
+            let (version, at_ms) = (from_sql(row.get(3)?), from_sql(row.get(4)?));
+            let entry = Entry { position: from_sql(position), version, at_ms, body: row.get(5)? };
+            Some((entry, row.get(6)?))
+        }
     };
     Ok((ends, entry))
 }

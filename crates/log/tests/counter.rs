@@ -163,9 +163,11 @@ impl Log for Faulty {
 
     fn read(&mut self, stream: &str) -> Result<Vec<Entry>, LogError> {
         match self.unreadable {
-            Some(bad) if bad == stream => {
-                Err(LogError::Damaged { file: "test".into(), what: "it is unreadable".into() })
-            }
+            Some(bad) if bad == stream => Err(LogError::Io {
+                doing: "read",
+                file: "test".into(),
+                cause: "the disk does not answer".into(),
+            }),
             _ => self.inner.read(stream),
         }
     }

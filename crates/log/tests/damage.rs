@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use handfast_log::{
-    Log, LogError,
+    Log, LogError, Sqlite,
     sqlite::{ACCEPTED_LOSS, ACCEPTED_LOSS_EPOCHS},
     watermark::Watermark,
 };
@@ -146,6 +146,27 @@ fn a_missing_record_of_a_stream_is_an_error() {
     let mut log = scratch.open().unwrap();
     let error = log.read("stream-0").unwrap_err();
     assert!(error.to_string().contains("stream-0"), "{error}");
+    assert_eq!(log.read("stream-1").unwrap().len(), 10);
+}
+
+/// A record that is other than it was written, and would still be read as one.
+#[test]
+fn a_changed_record_is_an_error() {
+    let scratch = Scratch::new();
+    busy_log(&scratch).close().unwrap();
+    let database = rusqlite::Connection::open(scratch.path("log.db")).unwrap();
+    let change = "UPDATE record SET body = replace(body, '40,', '48,') WHERE position = 41";
+    assert_eq!(database.execute(change, []).unwrap(), 1);
+    database.close().unwrap();
+    let mut log = scratch.open().unwrap();
+    for error in [
+        log.read("stream-0").unwrap_err(),
+        Sqlite::reader(&scratch.dir).unwrap().stream("stream-0").unwrap_err(),
+    ] {
+        assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+        let text = error.to_string();
+        assert!(text.contains("stream-0") && text.contains("position 41"), "{text}");
+    }
     assert_eq!(log.read("stream-1").unwrap().len(), 10);
 }
 

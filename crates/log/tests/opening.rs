@@ -69,6 +69,15 @@ fn a_log_of_version_1_is_read() {
     assert_eq!(counter::sum(&mut partition, "b"), Some(40));
     let open: Vec<_> = partition.machines().map(|(name, ..)| name.to_string()).collect();
     assert_eq!(open, ["a"]);
+    // What is added bears a checksum; what was there goes on without.
+    counter::turn(&mut partition, [counter::to("a", counter::Input::Add(4))]).unwrap();
+    assert_eq!(counter::sum(&mut partition, "a"), Some(7));
+    drop(partition);
+    let database = Connection::open(scratch.path("log.db")).unwrap();
+    let with = "SELECT group_concat(crc IS NOT NULL, '') FROM record";
+    assert_eq!(database.query_row(with, [], |row| row.get::<_, String>(0)).unwrap(), "00001");
+    let (mut partition, _) = counter::open(scratch.open().unwrap());
+    assert_eq!(counter::sum(&mut partition, "a"), Some(7));
 }
 
 #[test]
@@ -79,17 +88,20 @@ fn migrations_lead_forward_whole_or_not_at_all() {
     let next = "ALTER TABLE stream ADD COLUMN tenant TEXT NOT NULL DEFAULT 'all'";
     let mut database = Connection::open(&file).unwrap();
 
+    let with = |next| [schema::MIGRATIONS, &[next]].concat();
+    let today = u32::try_from(schema::MIGRATIONS.len()).unwrap();
+
     let broken = format!("{next}; UPDATE nothing SET x = 1");
-    assert!(schema::migrate(&mut database, &file, &[schema::MIGRATIONS[0], &broken]).is_err());
-    assert_eq!(schema::version(&database, &file).unwrap(), 1);
+    assert!(schema::migrate(&mut database, &file, &with(&broken)).is_err());
+    assert_eq!(schema::version(&database, &file).unwrap(), today);
     assert!(database.prepare("SELECT tenant FROM stream").is_err());
 
-    schema::migrate(&mut database, &file, &[schema::MIGRATIONS[0], next]).unwrap();
-    assert_eq!(schema::version(&database, &file).unwrap(), 2);
+    schema::migrate(&mut database, &file, &with(next)).unwrap();
+    assert_eq!(schema::version(&database, &file).unwrap(), today + 1);
     let count =
         "SELECT count(*) FROM stream JOIN record ON stream.id = stream WHERE tenant = 'all'";
     assert_eq!(database.query_row(count, [], |row| row.get::<_, i64>(0)).unwrap(), 400);
-    schema::migrate(&mut database, &file, &[schema::MIGRATIONS[0], next]).unwrap();
+    schema::migrate(&mut database, &file, &with(next)).unwrap();
 }
 
 #[test]
@@ -101,9 +113,9 @@ fn a_log_of_a_newer_program_is_refused_and_left_alone() {
     database.close().unwrap();
     let before = scratch.content();
     for error in [scratch.open().unwrap_err(), Reader::open(&scratch.dir).unwrap_err()] {
-        assert!(matches!(error, LogError::Newer { found: 99, known: 1, .. }), "{error}");
+        assert!(matches!(error, LogError::Newer { found: 99, known: 2, .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains("version 99") && text.contains("up to 1"), "{text}");
+        assert!(text.contains("version 99") && text.contains("up to 2"), "{text}");
     }
     assert!(scratch.content() == before);
 }

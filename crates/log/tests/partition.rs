@@ -159,10 +159,10 @@ fn a_turn_staged_before_the_log_failed_stays_sealed() {
 }
 
 #[test]
-fn a_stream_that_cannot_be_read_takes_no_input_of_the_turn() {
+fn a_log_that_cannot_be_read_takes_no_input_of_the_turn() {
     let (mut partition, _) = open(Faulty { unreadable: Some("bad"), ..Faulty::default() });
     let inputs = || ["good", "bad"].map(|s| to(s, Input::Add(2)));
-    assert!(matches!(turn(&mut partition, inputs()), Err(LogError::Damaged { .. })));
+    assert!(matches!(turn(&mut partition, inputs()), Err(LogError::Io { .. })));
     assert!(!partition.has_notes());
     assert_eq!(sum(&mut partition, "good"), None, "nor the others'");
     turn(&mut partition, [to("good", Input::Add(2))]).unwrap();
@@ -310,4 +310,34 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         usize::try_from((z ^ (z >> 31)) % bound).unwrap()
     }
+}
+
+/// A finished stream is damaged. Whoever names it is refused; everybody else is served.
+#[test]
+fn a_damaged_stream_refuses_its_own_inputs_only() {
+    let mut log = Memory::default();
+    log.append(&crate::counter::batch("bad", &["nonsense"], false), 1).unwrap();
+    let (mut partition, _) = open(log);
+    for told in [[1, 2], [3, 4]] {
+        let inputs = [
+            to("good", Input::Add(1)),
+            to("bad", Input::Add(1)),
+            to("good", Input::Add(1)),
+            to("bad", Input::Ask),
+        ];
+        let mut staged = partition.stage(inputs).unwrap();
+        let refused = staged.take_refused();
+        let named: Vec<_> =
+            refused.iter().map(|one| (&*one.input.stream, one.input.input.clone())).collect();
+        assert_eq!(named, [("bad", Input::Add(1)), ("bad", Input::Ask)]);
+        assert!(refused.iter().all(|one| one.why.contains("`bad`")), "{}", refused[0].why);
+        let effects = partition.commit(staged, 2).unwrap();
+        for sum in told {
+            assert!(effects.contains(&("good".into(), Effect::Tell(sum))), "{effects:?}");
+        }
+    }
+    assert!(matches!(partition.look("bad"), Err(LogError::Damaged { .. })));
+    let mut log = crash(&mut partition);
+    assert_eq!(log.read("bad").unwrap().len(), 1, "nothing was added to it");
+    assert_eq!(sum(&mut open(log).0, "good"), Some(4));
 }

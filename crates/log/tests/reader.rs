@@ -1,7 +1,7 @@
 //! The read side, while the log is being written.
 
 use handfast_core::machine::Summary;
-use handfast_log::{Batch, Change, ListQuery, Log, Reader, Sqlite};
+use handfast_log::{Batch, Change, Line, ListQuery, Log, Page, Reader, Sqlite, sqlite::WALK_MAX};
 
 use crate::scratch::Scratch;
 
@@ -31,7 +31,7 @@ fn log_with_streams(scratch: &Scratch) -> Sqlite {
 }
 
 fn names(reader: &Reader, query: ListQuery) -> Vec<String> {
-    reader.list(&query).unwrap().into_iter().map(|line| line.name).collect()
+    reader.list(&query).unwrap().lines.into_iter().map(|line| line.name).collect()
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn lists_show_the_last_changed_first_and_filter() {
         let both = ListQuery { states: states.clone(), ..prefixed("pay") };
         assert_eq!(filtered(both), ["pay-2"]);
     }
-    let line = &reader.list(&any()).unwrap()[0];
+    let line = &reader.list(&any()).unwrap().lines[0];
     assert_eq!((line.state.as_str(), line.label.as_str()), ("mixed", "checking savings"));
     assert_eq!((line.open, line.changed_at_ms, line.last_position), (true, 5_000, 5));
 }
@@ -72,17 +72,58 @@ fn pages_follow_each_other() {
     for (prefix, open_only) in [(None, false), (Some("pay"), false), (None, true)] {
         let query = ListQuery { prefix: prefix.map(Into::into), open_only, ..ListQuery::default() };
         let whole = reader.list(&ListQuery { limit: 50, ..query.clone() }).unwrap();
-        let (mut paged, mut before) = (Vec::new(), None);
-        while let [line] =
-            &reader.list(&ListQuery { before, limit: 1, ..query.clone() }).unwrap()[..]
-        {
-            before = Some(line.last_position);
-            paged.push(line.clone());
-        }
-        assert_eq!(paged, whole);
+        assert_eq!(whole.next, None);
+        assert_eq!(pages(&reader, &ListQuery { limit: 1, ..query }).concat(), whole.lines);
     }
     log.prune(u64::MAX, 1).unwrap();
-    assert_eq!(reader.list(&ListQuery { limit: 9, ..ListQuery::default() }).unwrap().len(), 3);
+    assert_eq!(names(&reader, ListQuery { limit: 9, ..ListQuery::default() }).len(), 3);
+}
+
+/// All pages of a list.
+fn pages(reader: &Reader, query: &ListQuery) -> Vec<Vec<Line>> {
+    let (mut pages, mut query) = (Vec::new(), query.clone());
+    loop {
+        let Page { lines, next } = reader.list(&query).unwrap();
+        pages.push(lines);
+        match next {
+            Some(_) => query.before = next,
+            None => return pages,
+        }
+    }
+}
+
+/// However many do not fit a filter, one page looks at so many records and no more; and what fits
+/// is on one page of them.
+#[test]
+fn a_page_is_bounded_also_where_nothing_fits() {
+    let scratch = Scratch::new();
+    let mut log = log_with_streams(&scratch);
+    let finished = |number: u64| Change {
+        stream: format!("done-{number:06}").into(),
+        records: vec!["{}".into()],
+        snapshot: false,
+        open: false,
+        summary: Summary { state: "committed", label: "checking".into() },
+    };
+    let mut batch = Batch::default();
+    (0..2 * WALK_MAX + 10).for_each(|number| batch.push(finished(number)));
+    log.append(&batch, 9_000).unwrap();
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    let any = ListQuery { limit: 50, ..ListQuery::default() };
+    let aborted = ListQuery { states: vec!["aborted".into()], ..any.clone() };
+    let common = ListQuery { prefix: Some("".into()), ..aborted.clone() };
+    let nobody = ListQuery { label: Some("nobody".into()), ..any.clone() };
+    let found = |query| {
+        let pages = pages(&reader, query);
+        (pages.len(), pages.concat().into_iter().map(|line| line.name).collect::<Vec<_>>())
+    };
+    assert_eq!(found(&aborted), (3, vec!["ship-1".into()]));
+    assert_eq!(found(&common), (3, vec!["ship-1".into()]));
+    assert_eq!(found(&nobody), (3, vec![]));
+    let rare = ListQuery { prefix: Some("ship-".into()), ..any.clone() };
+    assert_eq!(found(&rare), (1, vec!["ship-2".into(), "ship-1".into()]), "by the index of names");
+    let open = ListQuery { open_only: true, ..any };
+    assert_eq!(found(&open).0, 1, "by the index of open ones");
 }
 
 #[test]

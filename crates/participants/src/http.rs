@@ -12,7 +12,8 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use handfast_core::{
-    id::{BranchId, Cluster},
+    id::{BranchId, Cluster, check_name},
+    pact::Pact,
     vote::{Ack, Cause, Proof, Refusal, Vote},
     work::Work,
 };
@@ -40,16 +41,24 @@ const PAGES_MAX: usize = 64;
 /// # Errors
 /// What is wrong with the settings, without secrets.
 pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
+    let caller = caller(&settings, settings.connections_max)?;
+    let (within, cluster) = (settings.statement_timeout, settings.cluster);
+    Ok(Arc::new(Http { caller, within, cluster }))
+}
+
+/// Calls the service, with at most so many connections.
+///
+/// # Errors
+/// What is wrong with the settings, without secrets.
+pub fn caller(settings: &Settings, connections_max: usize) -> Result<Caller, String> {
     let caller = Caller::new(CallSettings {
         url: &settings.url,
         token: settings.secret.as_deref(),
-        tls: tls::client_config(&settings)?,
-        connections_max: settings.connections_max,
+        tls: tls::client_config(settings)?,
+        connections_max,
         connect_timeout: settings.connect_timeout,
     });
-    let caller = caller.map_err(|why| format!("resource `{}`: {why}", settings.name))?;
-    let (within, cluster) = (settings.statement_timeout, settings.cluster);
-    Ok(Arc::new(Http { caller, within, cluster }))
+    caller.map_err(|why| format!("resource `{}`: {why}", settings.name))
 }
 
 struct Http {
@@ -69,21 +78,17 @@ impl Participant for Http {
     }
 
     fn prepare(&self, branch: BranchId, work: Work, within: Duration) -> Pending<'_, Prepared> {
-        Box::pin(async move {
-            let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
-            let body = serde_json::to_vec(&Prepare { work, within_ms });
-            let body = body.expect("work is made of what JSON can say");
-            let path = format!("/v1/branches/{branch}/prepare");
-            match self.caller.call(Method::POST, &path, body, within).await {
-                Ok((status, body)) => prepared(status, &body),
-                Err(CallError::NotSent(why)) => {
-                    without_rows(Vote::No(refusal(UNREACHABLE, Cause::Passing, why)))
-                }
-                Err(CallError::NoAnswer(why)) => {
-                    without_rows(Vote::Lost(refusal(NO_ANSWER, Cause::Passing, why)))
-                }
-            }
-        })
+        Box::pin(self.ask_to_prepare(branch, work, within, None))
+    }
+
+    fn prepare_in(
+        &self,
+        pact: Pact,
+        branch: BranchId,
+        work: Work,
+        within: Duration,
+    ) -> Pending<'_, Prepared> {
+        Box::pin(self.ask_to_prepare(branch, work, within, Some(pact)))
     }
 
     fn hold(&self, _: BranchId, _: Work, _: Duration) -> Pending<'_, Prepared> {
@@ -112,6 +117,7 @@ impl Participant for Http {
             for _ in 0..PAGES_MAX {
                 let page: Branches = self.get(&path).await?;
                 foreign = page.foreign;
+                found.peer = page.peer.filter(|name| check_name(name).is_ok());
                 self.sort(page.in_doubt, &mut found);
                 // Only an id of ours may become part of a path.
                 match page.next.and_then(|next| BranchId::parse(&next)) {
@@ -144,6 +150,28 @@ impl Participant for Http {
 }
 
 impl Http {
+    async fn ask_to_prepare(
+        &self,
+        branch: BranchId,
+        work: Work,
+        within: Duration,
+        pact: Option<Pact>,
+    ) -> Prepared {
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let body = serde_json::to_vec(&Prepare { work, within_ms, pact });
+        let body = body.expect("work is made of what JSON can say");
+        let path = format!("/v1/branches/{branch}/prepare");
+        match self.caller.call(Method::POST, &path, body, within).await {
+            Ok((status, body)) => prepared(status, &body),
+            Err(CallError::NotSent(why)) => {
+                without_rows(Vote::No(refusal(UNREACHABLE, Cause::Passing, why)))
+            }
+            Err(CallError::NoAnswer(why)) => {
+                without_rows(Vote::Lost(refusal(NO_ANSWER, Cause::Passing, why)))
+            }
+        }
+    }
+
     async fn tell(&self, branch: &BranchId, what: &str) -> Ack {
         let path = format!("/v1/branches/{branch}/{what}");
         match self.caller.call(Method::POST, &path, Vec::new(), self.within).await {

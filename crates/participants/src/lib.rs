@@ -15,9 +15,12 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use handfast_core::{
     id::{BranchId, Cluster},
-    vote::{Ack, Proof, Vote},
+    pact::Pact,
+    vote::{Ack, Cause, Proof, Vote},
     work::{Rows, Work},
 };
+
+use refusal::{WRONG_WORK, refusal};
 
 /// A future that an adapter returns; boxed, so that adapters of all kinds fit one map.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -36,6 +39,20 @@ pub trait Participant: Send + Sync {
 
     /// Does the work and prepares it durably.
     fn prepare(&self, branch: BranchId, work: Work, within: Duration) -> Pending<'_, Prepared>;
+
+    /// As [`Participant::prepare`], for a participant that told a [name](InDoubt::peer): from its
+    /// yes on, it may also learn the decision from those whom the pact names.
+    fn prepare_in(
+        &self,
+        pact: Pact,
+        branch: BranchId,
+        work: Work,
+        within: Duration,
+    ) -> Pending<'_, Prepared> {
+        let _ = (pact, branch, work, within);
+        let why = refusal(WRONG_WORK, Cause::Request, "it finishes nothing without the node");
+        Box::pin(async { Prepared { vote: Vote::No(why), rows: Vec::new() } })
+    }
 
     /// Does the work and keeps it open, unprepared, for [`Participant::commit_one_phase`]. A yes
     /// carries the proof by which that commit's success can be told later, and by anyone.
@@ -79,6 +96,8 @@ pub struct InDoubt {
     pub own: Vec<(BranchId, Option<u64>)>,
     /// How many are prepared by others: never touched, but counted.
     pub foreign: u64,
+    /// The name by which it sends messages to others of its kind; none if it takes part in no pact.
+    pub peer: Option<String>,
 }
 
 /// The participant could not be asked; says why, without secrets.

@@ -20,7 +20,7 @@ mod values;
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
     time::Duration,
@@ -54,6 +54,9 @@ use crate::{
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Most time that one removal of old markers goes on.
 const PRUNE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Old markers are removed each time the server has answered for so many times as long as one call
+/// of the second phase may take. Calls that wait for their turn come every few seconds.
+const CONTACT: u32 = 3;
 
 /// Makes the adapter. Does not connect yet.
 ///
@@ -67,6 +70,7 @@ pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
         sessions,
         marker,
         marker_known: AtomicBool::new(false),
+        contact_since: Mutex::default(),
         branches: Branches::default(),
         cluster: settings.cluster,
         statement_timeout: settings.statement_timeout,
@@ -75,11 +79,21 @@ pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
     }))
 }
 
+/// A branch whose work is done, still open.
+struct Worked {
+    session: Session,
+    rows: Vec<Rows>,
+    /// By which its end can be told.
+    proof: Proof,
+}
+
 struct Mysql {
     sessions: Arc<Sessions>,
     marker: Marker,
     /// Whether the marker table was seen.
     marker_known: AtomicBool,
+    /// Since when every search was answered, or when markers were last removed.
+    contact_since: Mutex<Option<Instant>>,
     branches: Branches<Session>,
     cluster: Cluster,
     statement_timeout: Duration,
@@ -105,29 +119,40 @@ impl Participant for Mysql {
         Box::pin(async move { self.first_phase(&branch, work, within, true).await })
     }
 
-    fn commit(&self, branch: BranchId, _: Proof) -> Pending<'_, Ack> {
+    fn commit(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
         Box::pin(async move {
             let command = format!("XA COMMIT {}", xa::xid(&branch));
-            self.commit_kept(&branch, &command, Verb::Commit).await
+            self.commit_kept(&branch, &proof, &command, Verb::Commit).await
         })
     }
 
-    fn commit_one_phase(&self, branch: BranchId, _: Proof) -> Pending<'_, Ack> {
+    fn commit_one_phase(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
         Box::pin(async move {
             let command = format!("XA COMMIT {} ONE PHASE", xa::xid(&branch));
-            self.commit_kept(&branch, &command, Verb::Look).await
+            self.commit_kept(&branch, &proof, &command, Verb::Look).await
         })
     }
 
-    fn abort(&self, branch: BranchId, _: Proof) -> Pending<'_, Ack> {
-        Box::pin(async move { self.abort_any(&branch).await })
+    fn abort(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack> {
+        Box::pin(async move { self.abort_any(&branch, &proof).await })
     }
 
     fn in_doubt(&self) -> Pending<'_, Result<InDoubt, Unreachable>> {
         Box::pin(async move {
             match timeout(self.finish_timeout, self.list()).await {
-                Ok(listed) => listed.map_err(Unreachable),
-                Err(_) => Err(Unreachable(self.late())),
+                Ok(Ok((found, session))) => {
+                    self.prune(session);
+                    Ok(found)
+                }
+                failed => {
+                    *self.contact_since() = None;
+                    Err(Unreachable(
+                        failed.map_or_else(
+                            |_| self.late(),
+                            |listed| listed.err().unwrap_or_default(),
+                        ),
+                    ))
+                }
             }
         })
     }
@@ -163,13 +188,13 @@ impl Mysql {
         match worked {
             Err(_) => no(refusal(refusal::TIMEOUT, Passing, format!("no vote within {within:?}"))),
             Ok(Err(prepared)) => prepared,
-            Ok(Ok((session, rows))) => self.seal(task, working, session, rows, deadline).await,
+            Ok(Ok(worked)) => self.seal(task, working, worked, deadline).await,
         }
     }
 
     /// Does the work on a session. An idle session that turns out to be dead before its first
     /// answer is replaced: nothing can have happened on it.
-    async fn work(&self, task: &Task<'_>) -> Result<(Session, Vec<Rows>), Prepared> {
+    async fn work(&self, task: &Task<'_>) -> Result<Worked, Prepared> {
         loop {
             let mut session = self.sessions.work().await.map_err(no)?;
             let begun = match self.begin(task, &mut session).await {
@@ -188,7 +213,7 @@ impl Mysql {
             }
             .await;
             return match ran {
-                Ok((rows, true)) => Ok((session, rows)),
+                Ok((rows, true)) => Ok(Worked { session, rows, proof: begun.proof }),
                 Ok((rows, false)) => {
                     undo(task, session).await;
                     Err(Prepared { vote: Vote::ReadOnly, rows })
@@ -217,8 +242,7 @@ impl Mysql {
         &self,
         task: Task<'_>,
         mut working: Working<'_, Session>,
-        mut session: Session,
-        rows: Vec<Rows>,
+        Worked { mut session, rows, proof }: Worked,
         deadline: Instant,
     ) -> Prepared {
         // Of a held branch nothing stays if its session ends; a prepared one may arrive late.
@@ -237,7 +261,7 @@ impl Mysql {
                 } else if working.hold(session).is_err() {
                     return in_between(told_to_abort());
                 }
-                Prepared { vote: Vote::Yes(Proof::default()), rows }
+                Prepared { vote: Vote::Yes(proof), rows }
             }
             Ok(Err(stopped)) => match self.not_sealed(&task, stopped) {
                 Vote::No(why) => {
@@ -272,7 +296,13 @@ impl Mysql {
 
     /// Commits on the session that did the work, if it is there; otherwise on another one, or
     /// finds out.
-    async fn commit_kept(&self, branch: &BranchId, command: &str, otherwise: Verb) -> Ack {
+    async fn commit_kept(
+        &self,
+        branch: &BranchId,
+        proof: &Proof,
+        command: &str,
+        otherwise: Verb,
+    ) -> Ack {
         let Ok(held) = self.branches.commit(branch) else {
             return Ack::Unknown("its work or its commit is under way".into());
         };
@@ -284,10 +314,10 @@ impl Mysql {
                 return Ack::Finished;
             }
         }
-        self.finish(branch, otherwise).await
+        self.finish(branch, proof, otherwise).await
     }
 
-    async fn abort_any(&self, branch: &BranchId) -> Ack {
+    async fn abort_any(&self, branch: &BranchId, proof: &Proof) -> Ack {
         match self.branches.forbid(branch) {
             None => {}
             Some(Active::Working(tell)) => {
@@ -304,7 +334,7 @@ impl Mysql {
                 }
             }
         }
-        self.finish(branch, Verb::RollBack).await
+        self.finish(branch, proof, Verb::RollBack).await
     }
 
     /// Ends a branch on the session that worked on it. False: it is not known to be ended, and
@@ -324,14 +354,14 @@ impl Mysql {
     }
 
     /// Ends a branch on any session.
-    async fn finish(&self, branch: &BranchId, verb: Verb) -> Ack {
+    async fn finish(&self, branch: &BranchId, proof: &Proof, verb: Verb) -> Ack {
         let run = async {
             loop {
                 let mut session = match self.sessions.finish().await {
                     Ok(session) => session,
                     Err(why) => return Ack::Unknown(why.message),
                 };
-                match finish::finish(&mut session, &self.marker, branch, verb).await {
+                match finish::finish(&mut session, &self.marker, branch, proof, verb).await {
                     Ok(ack) => {
                         session.give_back();
                         return ack;
@@ -345,8 +375,8 @@ impl Mysql {
         timeout(self.finish_timeout, run).await.unwrap_or_else(|_| Ack::Unknown(self.late()))
     }
 
-    /// What is prepared; then removes old markers, in the background.
-    async fn list(&self) -> Result<InDoubt, String> {
+    /// What is prepared, and the session that told.
+    async fn list(&self) -> Result<(InDoubt, Session), String> {
         let (session, listed) = loop {
             let mut session = self.sessions.finish().await.map_err(|why| why.message)?;
             match xa::prepared(&mut session).await {
@@ -366,23 +396,32 @@ impl Mysql {
                 Listed::Handfast(_) | Listed::Foreign => found.foreign += 1,
             }
         }
-        self.prune(session);
-        Ok(found)
+        Ok((found, session))
     }
 
+    /// Removes old markers in the background, now and then. Not soon after the server was away: who
+    /// waits to hear that a branch is committed must have asked before its marker goes.
     fn prune(&self, mut session: Session) {
-        if !self.marker_known.load(Relaxed) {
+        let mut since = self.contact_since();
+        let contact = since.get_or_insert_with(Instant::now).elapsed();
+        if contact < CONTACT * self.finish_timeout {
             return session.give_back();
         }
-        let marker = self.marker.clone();
+        *since = Some(Instant::now());
+        drop(since);
+        let (marker, cluster) = (self.marker.clone(), self.cluster.clone());
         tokio::spawn(async move {
             let start = Instant::now();
-            while let Ok(more) = marker.prune(&mut session).await {
+            while let Ok(more) = marker.prune(&mut session, &cluster).await {
                 if !more || start.elapsed() > PRUNE_TIMEOUT {
                     return session.give_back();
                 }
             }
         });
+    }
+
+    fn contact_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.contact_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn limits(&self, sql: &Sql, within: Duration) -> Limits {

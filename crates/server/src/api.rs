@@ -25,6 +25,7 @@ use axum::{
 };
 use futures_util::FutureExt;
 use handfast_core::id::check_name;
+use handfast_participants::http::BODY_BYTES_MAX;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
@@ -55,12 +56,15 @@ pub fn router(node: Node, config: &Config) -> Router {
         auth: Arc::new(Auth::new(config)),
         slots: Arc::new(Semaphore::new(config.limits.requests_max)),
     };
+    // Peers send as much as they may, whatever callers may.
+    let messages_limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
     Router::new()
         .route("/v1/transactions", get(transactions::list).post(transactions::begin))
         .route("/v1/transactions/{gid}", get(transactions::show).post(transactions::tell))
         .route("/v1/resources", get(system::resources))
         .route("/v1/resources/{name}", post(system::tell_resource))
         .route("/v1/inquiries/{branch}", get(system::inquire))
+        .route("/v1/messages", post(system::messages).layer(messages_limit))
         .route("/openapi.json", get(system::openapi))
         .route("/docs/errors.md", get(system::errors))
         .route("/healthz", get(system::healthz))

@@ -10,6 +10,7 @@ mod named;
 mod secret;
 
 use std::{
+    collections::BTreeSet,
     fmt,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
@@ -43,6 +44,8 @@ pub struct Config {
     pub retention_ms: u64,
     /// How long a stopping node lets running requests finish.
     pub stop_grace_ms: u64,
+    /// The 2F resources that are acceptors of Paxos commit; empty for the default.
+    pub paxos_acceptors: Vec<String>,
     /// A transaction's timeout where the request says nothing.
     pub timeout_ms: u64,
     /// The most that a request may ask for.
@@ -198,6 +201,7 @@ impl Config {
             open_max: count(from, "open_max"),
             retention_ms: from.number("retention_ms"),
             stop_grace_ms: from.number("stop_grace_ms"),
+            paxos_acceptors: from.parsed("paxos_acceptors", acceptors),
             timeout_ms: from.number("transaction.timeout_ms"),
             timeout_ms_max: from.number("transaction.timeout_ms_max"),
             limits: Limits::read(from),
@@ -219,6 +223,12 @@ impl Config {
     fn check_together(&self, layers: &mut Layers) {
         if self.timeout_ms > self.timeout_ms_max {
             layers.fault("transaction.timeout_ms", "more than `transaction.timeout_ms_max`");
+        }
+        let is_shard = |name: &String| {
+            self.resources.iter().any(|one| one.name == *name && one.speaks == Speaks::Keys)
+        };
+        if let Some(other) = self.paxos_acceptors.iter().find(|name| !is_shard(name)) {
+            layers.fault("paxos_acceptors", format!("no shard among the resources is {other:?}"));
         }
         let remote = !self.listen.ip().is_loopback();
         if remote && layers.names("auth.tokens.").is_empty() && !self.allow_remote_without_auth {
@@ -281,6 +291,20 @@ fn address(text: &str) -> Result<Address, &'static str> {
         None => text,
     };
     text.parse().map(Address).map_err(|_| "not an address with a port, such as 127.0.0.1:7400")
+}
+
+/// Most acceptors besides the node: with more, every commit costs more than it gains.
+const ACCEPTORS_MAX: usize = 8;
+
+fn acceptors(text: &str) -> Result<Vec<String>, &'static str> {
+    let names: Vec<String> = text.split(',').map(|name| name.trim().to_owned()).collect();
+    let different: BTreeSet<&String> = names.iter().collect();
+    match names.len() {
+        count if count != different.len() => Err("a name stands twice"),
+        count if count % 2 == 1 => Err("an odd number: with the node, a majority needs an even one"),
+        count if count > ACCEPTORS_MAX => Err("too many"),
+        _ => Ok(names),
+    }
 }
 
 fn count(from: &mut Layers, key: &str) -> usize {

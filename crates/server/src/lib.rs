@@ -13,6 +13,7 @@ pub mod logging;
 pub mod openapi;
 
 mod nearest;
+mod outbox;
 
 use std::{future::Future, time::Duration};
 
@@ -79,6 +80,7 @@ fn start(config: &Config, broken: oneshot::Sender<LogError>) -> Result<Node, Sta
         data_dir: config.data_dir.clone(),
         cluster: config.cluster.clone(),
         resources: Box::new(move |cluster| for_resources.resources(cluster)),
+        paxos_acceptors: config.paxos_acceptors.clone(),
         recovery_interval: Duration::from_millis(config.recovery_interval_ms),
         open_max: config.open_max,
         retention: Duration::from_millis(config.retention_ms),

@@ -6,6 +6,7 @@
 mod callers;
 mod dispatch;
 mod metrics;
+mod pacts;
 mod recovery;
 mod resource;
 mod runs;
@@ -16,15 +17,16 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use handfast_client::wire;
+use handfast_client::wire::{self, BranchState};
 use handfast_core::{
     id::{BranchId, Cluster, RequestId},
+    pact::Message,
     transaction::{AckWhen, Answer, BranchSpec, Input, Live, Saved, Transaction},
     work::Work,
 };
@@ -35,8 +37,9 @@ use crate::{
     driver::{self, DriverHandle},
     stop_point,
 };
-use callers::Callers;
+use callers::{Answered, Callers};
 use metrics::Metrics;
+use pacts::Pacts;
 use resource::Resource;
 use runs::Runs;
 
@@ -53,6 +56,8 @@ pub struct NodeSettings {
     pub cluster: Option<Cluster>,
     /// Makes the resources' settings, once the cluster's name is known.
     pub resources: MakeResources,
+    /// The resources that are acceptors of Paxos commit; if empty, the first two that can be.
+    pub paxos_acceptors: Vec<String>,
     /// How often resources are searched for forgotten branches.
     pub recovery_interval: Duration,
     /// Most transactions that may be open at once.
@@ -86,6 +91,7 @@ struct Inner {
     callers: Arc<Callers>,
     runs: Runs,
     resources: BTreeMap<String, Arc<Resource>>,
+    pacts: Pacts,
     reader_dir: PathBuf,
     metrics: Metrics,
     stopping: AtomicBool,
@@ -101,11 +107,14 @@ impl Node {
         let options = SqliteOptions { cluster: settings.cluster, ..SqliteOptions::default() };
         let log = Sqlite::open(&settings.data_dir, options)?;
         let (cluster, epoch) = (log.cluster().clone(), log.epoch());
-        let mut resources = BTreeMap::new();
+        let metrics = Metrics::new();
+        let (mut resources, mut pacts) = (BTreeMap::new(), Pacts::new(settings.paxos_acceptors));
         for one in (settings.resources)(&cluster) {
+            pacts.add(&one).map_err(StartError::Resource)?;
             let name = one.name.clone();
             let participant = handfast_participants::open(one).map_err(StartError::Resource)?;
-            resources.insert(name.clone(), Arc::new(Resource::new(name, participant)));
+            let resource = Resource::new(name.clone(), participant, &metrics);
+            resources.insert(name, Arc::new(resource));
         }
         let opened = Partition::<Transaction, _>::open(log)?;
         let runs = Runs::new(epoch, settings.open_max);
@@ -114,23 +123,25 @@ impl Node {
                 runs.insert(known.run, Arc::clone(gid));
             }
         }
-        let metrics = Metrics::new();
         let callers = Arc::new(Callers::default());
-        let (effects, dispatcher) = dispatch::channel();
-        let on_broken = settings.on_broken;
-        let driver = driver::spawn(opened, effects, on_broken);
+        let node = Arc::new(OnceLock::new());
+        let on_effects = dispatch::dispatcher(Arc::clone(&node));
+        let for_refused = Arc::clone(&node);
+        let on_refused = move |refused| callers::refuse(for_refused.wait(), refused);
+        let driver = driver::spawn(opened, on_effects, on_refused, settings.on_broken);
         let inner = Arc::new(Inner {
             driver,
             cluster,
             callers,
             runs,
             resources,
+            pacts,
             reader_dir: settings.data_dir,
             metrics,
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
         });
-        dispatcher.serve(&inner);
+        node.get_or_init(|| Arc::clone(&inner));
         recovery::begin(&inner, settings.recovery_interval, settings.retention);
         Ok(Self { inner })
     }
@@ -148,6 +159,11 @@ impl Node {
         let fresh = begin.gid.is_none();
         let gid: Arc<str> = begin.gid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()).into();
         let branches = self.specs(begin.branches)?;
+        let terms = match inner.pacts.agree(begin.decide, &branches, &inner.resources) {
+            Ok(terms) => terms,
+            // What began when it was possible still has its answer.
+            Err(why) => return self.known(&gid, &begin.fingerprint).await?.ok_or(why),
+        };
         let run = inner.runs.begin(&gid).ok_or(Rejected::Busy)?;
         let (mut waiting, answered) = inner.callers.wait(Some(run));
         let names: Vec<String> = branches.iter().map(|branch| branch.name.clone()).collect();
@@ -155,6 +171,7 @@ impl Node {
             wire::AckWhen::Decided => AckWhen::Decided,
             wire::AckWhen::Applied => AckWhen::Applied,
         };
+        let pact = terms.map(|terms| terms.pact(&inner.cluster, run, &gid, &branches));
         let input = Input::Begin(handfast_core::transaction::Begin {
             request: waiting.request,
             run,
@@ -163,6 +180,7 @@ impl Node {
             timeout_ms: begin.timeout_ms,
             ack,
             hold: begin.hold,
+            pact,
         });
         inner.metrics.begun();
         stop_point::reach("request_taken");
@@ -174,7 +192,31 @@ impl Node {
         let mut transaction =
             self.outcome(&gid, answered, begin.wait_ms, ack, &begin.fingerprint).await?;
         transaction.results = waiting.take_results(&names);
+        transaction.decide = begin.decide;
         Ok(transaction)
+    }
+
+    /// The transaction as it is now, if it ever began.
+    async fn known(
+        &self,
+        gid: &str,
+        fingerprint: &str,
+    ) -> Result<Option<wire::Transaction>, Rejected> {
+        let Some((saved, live)) = self.look(gid).await? else { return Ok(None) };
+        if view::fingerprint(&saved, &live).is_some_and(|begun| begun != fingerprint) {
+            return Err(Rejected::OtherContent);
+        }
+        Ok(self.view(gid, &saved, &live))
+    }
+
+    fn view(&self, gid: &str, saved: &Saved, live: &Live) -> Option<wire::Transaction> {
+        let mut view = view::transaction(gid, &self.inner.cluster, saved, live)?;
+        let in_doubt = |branch: &&mut wire::BranchView| branch.state == BranchState::InDoubt;
+        for branch in view.branches.iter_mut().filter(in_doubt) {
+            let Some(id) = BranchId::parse(&branch.id) else { continue };
+            branch.next_attempt_at_ms = self.inner.runs.next_try_ms(id.run, id.index);
+        }
+        Some(view)
     }
 
     fn specs(&self, branches: Vec<(String, String, Work)>) -> Result<Vec<BranchSpec>, Rejected> {
@@ -191,7 +233,7 @@ impl Node {
     async fn outcome(
         &self,
         gid: &Arc<str>,
-        mut answered: oneshot::Receiver<Answer>,
+        mut answered: oneshot::Receiver<Answered>,
         wait_ms: u64,
         ack: AckWhen,
         fingerprint: &str,
@@ -207,16 +249,13 @@ impl Node {
             },
         };
         if let Some(answer) = answer {
-            return view::answered(gid, answer, ack);
+            return view::answered(gid, answer?, ack);
         }
-        let Ok(Some((saved, live))) = self.look(gid).await else { return Ok(view::unknown(gid)) };
-        let begun = saved.known.as_ref().map(|known| &known.fingerprint);
-        let begun = begun.or(live.voting.as_ref().map(|voting| &voting.fingerprint));
-        if begun.is_some_and(|begun| begun != fingerprint) {
-            return Err(Rejected::OtherContent);
-        }
-        let view = view::transaction(gid, &self.inner.cluster, &saved, &live);
-        let mut view = view.unwrap_or_else(|| view::unknown(gid));
+        let mut view = match self.known(gid, fingerprint).await {
+            Err(Rejected::OtherContent) => return Err(Rejected::OtherContent),
+            Ok(Some(view)) => view,
+            Ok(None) | Err(_) => return Ok(view::unknown(gid)),
+        };
         if ack == AckWhen::Applied && view.outcome == wire::Outcome::Committed {
             view.outcome = wire::Outcome::Unknown;
         }
@@ -229,8 +268,7 @@ impl Node {
     /// It is not known, or the node is too busy to look.
     pub async fn transaction(&self, gid: &str) -> Result<wire::Transaction, Rejected> {
         let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let mut view = view::transaction(gid, &self.inner.cluster, &saved, &live)
-            .ok_or(Rejected::NoSuchTransaction)?;
+        let mut view = self.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
         let name = gid.to_owned();
         let entries = self.read(move |reader| reader.stream(&name)).await?;
         view::add_timeline(&mut view, &entries);
@@ -247,9 +285,8 @@ impl Node {
             None => self.ask(move |partition| view::voting(partition, &filter)).await?,
             Some(_) => Vec::new(),
         };
-        let limit = query.limit;
-        let lines = self.read(move |reader| reader.list(&query)).await?;
-        Ok(view::page(voting, lines, limit))
+        let recorded = self.read(move |reader| reader.list(&query)).await?;
+        Ok(view::page(voting, recorded))
     }
 
     /// Tells a transaction; `by` names who, for the audit trail.
@@ -282,12 +319,9 @@ impl Node {
         self.inner.driver.try_send(Addressed { stream: Arc::clone(&gid), input, fresh: false })?;
         // Taken or not is not known if the partition ended without an answer.
         let Ok(answer) = answered.await else { return Ok(view::unknown(&gid)) };
-        match answer {
-            Answer::Taken => {
-                Ok(self.transaction(&gid).await.unwrap_or_else(|_| view::unknown(&gid)))
-            }
-            answer => view::answered(&gid, answer, AckWhen::Decided),
-        }
+        let answered = view::answered(&gid, answer?, AckWhen::Decided)?;
+        // What is known after it, with all branches.
+        Ok(self.transaction(&gid).await.unwrap_or(answered))
     }
 
     async fn branch_index(&self, gid: &str, branch: &str) -> Result<u8, Rejected> {
@@ -313,6 +347,15 @@ impl Node {
         Ok(findings.into_iter().map(view::finding).collect())
     }
 
+    /// Takes what shards say about transactions that they can finish without this node; how many
+    /// messages. Those that are not taken are lost, as messages may be.
+    ///
+    /// # Errors
+    /// The node is stopping.
+    pub fn receive(&self, messages: Vec<Message>) -> Result<usize, Rejected> {
+        Ok(self.inner.receive(messages)?)
+    }
+
     /// A participant asks what was decided for its branch.
     ///
     /// # Errors
@@ -331,7 +374,7 @@ impl Node {
         let (waiting, answered) = self.inner.callers.wait(None);
         let input = Input::Inquired { request: waiting.request, run };
         self.inner.driver.try_send(Addressed { stream: gid, input, fresh: false })?;
-        match answered.await.map_err(|_| Rejected::Stopping)? {
+        match answered.await.map_err(|_| Rejected::Stopping)?? {
             Answer::InquiryCommit => Ok(wire::Inquiry::Commit),
             Answer::InquiryAbort => Ok(wire::Inquiry::Abort),
             _ => Ok(wire::Inquiry::Pending),
@@ -345,7 +388,8 @@ impl Node {
 
     /// Prometheus text.
     pub fn metrics(&self) -> String {
-        self.inner.metrics.text(self.inner.runs.len(), self.inner.resources.values())
+        let Inner { metrics, runs, pacts, resources, .. } = &*self.inner;
+        metrics.text(runs.len(), pacts.counts(), resources.values())
     }
 
     /// Takes no more transactions, waits up to `grace` for those that run, syncs and closes the
@@ -362,7 +406,7 @@ impl Node {
 
     async fn look(&self, gid: &str) -> Result<Option<(Saved, Live)>, Rejected> {
         let gid = gid.to_owned();
-        self.ask(move |partition| partition.look(&gid)).await?.map_err(|_| Rejected::Stopping)
+        self.ask(move |partition| partition.look(&gid)).await?.map_err(|error| unreadable(&error))
     }
 
     async fn ask<T: Send + 'static>(
@@ -405,10 +449,7 @@ impl Inner {
         });
         match read.await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
-                tracing::error!(%error, "the log's read side failed");
-                Err(Rejected::Stopping)
-            }
+            Ok(Err(error)) => Err(unreadable(&error)),
             Err(_) => Err(Rejected::Stopping),
         }
     }
@@ -423,6 +464,15 @@ impl Inner {
 
     fn reply(&self, request: RequestId, answer: Answer) {
         self.metrics.answered(&answer);
-        self.callers.answer(request, answer);
+        self.callers.answer(request, Ok(answer));
+    }
+}
+
+/// What a caller is told if the log cannot be read.
+fn unreadable(error: &LogError) -> Rejected {
+    tracing::error!(%error, "the log was not read");
+    match error {
+        LogError::Damaged { .. } => Rejected::Damaged,
+        _ => Rejected::Stopping,
     }
 }

@@ -28,6 +28,7 @@ use crate::api;
         api::system::resources,
         api::system::check,
         api::system::inquire,
+        api::system::messages,
         api::system::openapi,
         api::system::errors,
         api::system::healthz,

@@ -4,10 +4,13 @@
 //! (`docs/participant-protocol.md`). It may be killed at any moment: what it answered is durable,
 //! and after a restart it holds what is in doubt and asks the coordinator.
 
+mod ages;
 mod api;
 mod calls;
+mod peers;
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     path::PathBuf,
@@ -15,11 +18,14 @@ use std::{
     time::Duration,
 };
 
-use handfast_core::shard::{Effect, Input, Shard};
-use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
+use handfast_core::{
+    pact::{Message, Peer},
+    shard::{Effect, Input, Inquired, Shard},
+};
+use handfast_log::{Addressed, Log, LogError, Partition, Sqlite, SqliteOptions};
 use tokio::sync::oneshot;
 
-use self::calls::{Callers, Coordinator};
+use self::{ages::Ages, calls::Callers, peers::Peers};
 use crate::{
     driver::{self, DriverHandle},
     listen::{ListenError, Listener},
@@ -40,13 +46,33 @@ pub struct ShardConfig {
     pub data_dir: PathBuf,
     /// Where to listen. Beyond loopback only with a token.
     pub listen: SocketAddr,
-    /// The node to ask about branches in doubt after a restart: its base URL. If absent, they wait
-    /// until they are told.
-    pub coordinator: Option<String>,
     /// The bearer token that every request must carry; if absent, none is asked for.
     pub token: Option<String>,
-    /// The bearer token that the coordinator wants.
-    pub coordinator_token: Option<String>,
+    /// The node that is asked about branches of the cluster of that name, and the one about those
+    /// of all others. Where there is none, branches in doubt wait until they are told.
+    pub coordinators: BTreeMap<Option<String>, Remote>,
+    /// The name by which nodes and other shards know this one. Without it, it takes part in no
+    /// pact: transactions over it are decided by the log of their node.
+    pub name: Option<String>,
+    /// The other shards with which it may share a pact, by their names.
+    pub peers: BTreeMap<String, Remote>,
+}
+
+impl ShardConfig {
+    /// A shard that knows nobody and asks for no token.
+    pub fn new(data_dir: PathBuf, listen: SocketAddr) -> Self {
+        let (coordinators, peers) = (BTreeMap::new(), BTreeMap::new());
+        Self { data_dir, listen, token: None, coordinators, name: None, peers }
+    }
+}
+
+/// Somebody whom a shard calls.
+#[derive(Clone)]
+pub struct Remote {
+    /// The base URL.
+    pub url: String,
+    /// The bearer token that is wanted there.
+    pub token: Option<String>,
 }
 
 /// Why a shard did not start, or did not end well.
@@ -55,9 +81,9 @@ pub enum ShardError {
     /// It would be open to everybody on the network.
     #[error("a shard without a token listens on loopback only, not on {0}")]
     Open(SocketAddr),
-    /// The coordinator's address or token cannot be used.
-    #[error("the coordinator cannot be called: {0}")]
-    Coordinator(String),
+    /// A name, or somebody's address or token, cannot be used.
+    #[error("{0}")]
+    Peers(String),
     /// It cannot listen.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -91,7 +117,8 @@ pub struct ShardServer {
 struct Shared {
     driver: OnceLock<DriverHandle<Shard>>,
     callers: Callers,
-    coordinator: Option<Coordinator>,
+    peers: Peers,
+    ages: Ages,
 }
 
 impl ShardServer {
@@ -103,27 +130,28 @@ impl ShardServer {
         if config.token.is_none() && !config.listen.ip().is_loopback() {
             return Err(ShardError::Open(config.listen));
         }
-        let coordinator = config.coordinator.as_deref();
-        let coordinator = coordinator
-            .map(|url| Coordinator::new(url, config.coordinator_token.as_deref()))
-            .transpose()
-            .map_err(ShardError::Coordinator)?;
+        let peers = Peers::new(&config).map_err(ShardError::Peers)?;
         let listener = Listener::plain(config.listen, CONNECTIONS_MAX).await?;
-        let opened = Partition::open(Sqlite::open(&config.data_dir, SqliteOptions::default())?)?;
-        let shared =
-            Arc::new(Shared { driver: OnceLock::new(), callers: Callers::default(), coordinator });
+        let mut log = Sqlite::open(&config.data_dir, SqliteOptions::default())?;
+        let ages = Ages::of(&log.read(STREAM)?);
+        let opened = Partition::open(log)?;
+        let (driver, callers) = (OnceLock::new(), Callers::default());
+        let shared = Arc::new(Shared { driver, callers, peers, ages });
         let (log_failed, broken) = oneshot::channel();
         let (for_effects, for_broken) = (Arc::clone(&shared), Arc::clone(&shared));
         let runtime = tokio::runtime::Handle::current();
         let handle = driver::spawn(
             opened,
             move |effects| for_effects.dispatch(effects, &runtime),
+            // Its one stream was read at the start, so none is refused later.
+            |_| {},
             move |error| {
                 for_broken.callers.drop_all();
                 drop(log_failed.send(error));
             },
         );
         drop(shared.driver.set(handle));
+        tokio::spawn(ages::watch(Arc::clone(&shared)));
         Ok(Self { listener, shared, broken, token: config.token })
     }
 
@@ -180,14 +208,25 @@ impl Shared {
                 Effect::Inquire { branch } => {
                     let shared = Arc::clone(self);
                     runtime.spawn(async move {
-                        // Without a coordinator nobody answers: the branch waits to be told.
-                        let Some(coordinator) = &shared.coordinator else { return };
-                        let answer = coordinator.ask(&branch).await;
+                        let answer = match shared.peers.coordinator(&branch.cluster) {
+                            Some(coordinator) => coordinator.ask(&branch).await,
+                            None => Inquired::Silent,
+                        };
                         let answered = Input::Answered { branch, answer };
                         shared.driver().send_internal(addressed(answered));
                     });
                 }
+                Effect::Send { to, message } => self.send(to, message),
             }
+        }
+    }
+
+    /// Sends a message on its way; one to itself does not leave the process.
+    fn send(&self, to: Peer, message: Message) {
+        if self.peers.is_me(&to) {
+            self.driver().send_internal(addressed(Input::Received { message }));
+        } else {
+            self.peers.send(&to, message);
         }
     }
 }

@@ -7,6 +7,8 @@ use axum::{
 };
 use futures_util::{FutureExt, stream};
 use handfast_client::wire;
+use handfast_core::machine::Summary;
+use handfast_log::{Batch, Change, Log, Sqlite, SqliteOptions};
 use handfast_server::api::{checks::Rules, codes, transactions::outcome};
 use serde_json::{Value as Json, json};
 
@@ -312,6 +314,7 @@ fn transaction(outcome: wire::Outcome, code: Option<&str>) -> wire::Transaction 
         gid: "order-42".into(),
         outcome,
         state: wire::State::Aborting,
+        decide: wire::Decide::Log,
         stuck: false,
         reason: code.map(|code| wire::AbortReason {
             branch: Some("debit".into()),
@@ -443,4 +446,40 @@ fn every_code_is_listed_once_and_explained() {
     assert_eq!(names.len(), count);
     assert!(codes::ALL.iter().all(|code| !code.cause.is_empty() && !code.cure.is_empty()));
     crate::assert_fresh("errors.md", &codes::markdown());
+}
+
+/// What became of a finished transaction cannot be read any more. That is its own misfortune.
+#[tokio::test]
+async fn a_damaged_transaction_does_not_stop_the_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = Sqlite::open(&dir.path().join("data"), SqliteOptions::default()).unwrap();
+    let mut batch = Batch::default();
+    batch.push(Change {
+        stream: "bad".into(),
+        records: vec!["nonsense".into()],
+        snapshot: false,
+        open: false,
+        summary: Summary { state: "committed", label: "!1-1 bank".into() },
+    });
+    log.append(&batch, 1).unwrap();
+    log.close().unwrap();
+    let world = World::over(dir, &[]);
+    let begin = |gid: &str| {
+        let branch = json!({ "name": "a", "resource": "bank", "sql": [["SELECT 1"]] });
+        json!({ "gid": gid, "branches": [branch] })
+    };
+    for _ in 0..2 {
+        for answer in [
+            world.post("/v1/transactions", begin("bad")).await,
+            world.get("/v1/transactions/bad").await,
+            world.post("/v1/transactions/bad:commit", "").await,
+            world.post("/v1/transactions/bad:abort", "").await,
+        ] {
+            assert_eq!((answer.status.as_u16(), answer.code()), (500, "damaged"));
+        }
+        assert_eq!(world.get("/v1/transactions?limit=5").await.status, StatusCode::OK);
+    }
+    // Its resource is away, so it is aborted; but it is run.
+    let good = world.post("/v1/transactions", begin("good")).await;
+    assert_eq!(good.body["transaction"]["outcome"], "aborted", "{}", good.body);
 }

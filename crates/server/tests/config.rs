@@ -240,3 +240,26 @@ fn every_setting_has_a_variable_of_its_own() {
 fn the_page_of_settings_is_fresh() {
     crate::assert_fresh("settings.md", &table::markdown());
 }
+
+#[test]
+fn acceptors_are_an_even_number_of_shards() {
+    let with = |acceptors: &str| {
+        Given::nothing()
+            .flag("resources.a.url", "http://a")
+            .flag("resources.b.url", "http://b")
+            .flag("resources.bank.url", "postgres://u@h/d")
+            .flag("paxos_acceptors", acceptors)
+    };
+    assert_eq!(with("b, a").load().unwrap().paxos_acceptors, ["b", "a"]);
+    assert!(Given::nothing().load().unwrap().paxos_acceptors.is_empty());
+    for (acceptors, why) in [
+        ("a", "an odd number"),
+        ("a,a", "a name stands twice"),
+        ("a,c", "no shard among the resources is \"c\""),
+        ("a,bank", "no shard among the resources is \"bank\""),
+        ("1,2,3,4,5,6,7,8,9,10", "too many"),
+    ] {
+        let error = with(acceptors).error();
+        assert!(error.contains(why), "{acceptors}: {error}");
+    }
+}

@@ -6,6 +6,7 @@ mod config;
 mod driver;
 mod listen;
 mod openapi;
+mod pacts;
 mod requests;
 mod shard;
 mod transactions;

@@ -39,7 +39,11 @@ impl Answer {
 impl World {
     /// With two resources, `bank` (a database) and `shard`, that nobody answers for.
     pub fn new(flags: &[(&str, &str)]) -> Self {
-        let dir = TempDir::new().unwrap();
+        Self::over(TempDir::new().unwrap(), flags)
+    }
+
+    /// As [`World::new`], over the log that is in `data` of this directory.
+    pub fn over(dir: TempDir, flags: &[(&str, &str)]) -> Self {
         let data = dir.path().join("data");
         let nowhere = nowhere();
         let mut all = vec![
@@ -52,8 +56,9 @@ impl World {
         let for_resources = config.clone();
         let node = Node::start(NodeSettings {
             data_dir: config.data_dir.clone(),
-            cluster: None,
+            cluster: config.cluster.clone(),
             resources: Box::new(move |cluster| for_resources.resources(cluster)),
+            paxos_acceptors: config.paxos_acceptors.clone(),
             recovery_interval: Duration::from_secs(60),
             open_max: config.open_max,
             retention: Duration::from_secs(60),

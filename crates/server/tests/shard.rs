@@ -1,6 +1,10 @@
 //! The shard server, over real sockets and a real log, through the adapter that nodes use.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{Json, Router, routing::get};
 use handfast_core::{
@@ -13,7 +17,7 @@ use handfast_participants::{
     http::{CallSettings, Caller},
     tls,
 };
-use handfast_server::shard::{ShardConfig, ShardError, ShardServer};
+use handfast_server::shard::{Remote, ShardConfig, ShardError, ShardServer};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -32,7 +36,8 @@ async fn a_branch_is_prepared_and_committed() {
     let read = [("alice", Param::Int(100)), ("alice", Param::Int(70)), ("nobody", Param::Null)];
     assert_eq!(prepared.rows[0].rows, read.map(|(key, value)| row(key, value)));
     assert_eq!(bank.int("alice").await, 100, "written before the decision");
-    assert_eq!(shard.in_doubt().await.unwrap().own, [(branch(1), None)]);
+    let own = shard.in_doubt().await.unwrap().own;
+    assert!(matches!(&own[..], [(id, Some(_))] if *id == branch(1)), "{own:?}");
     assert_eq!(shard.commit(branch(1), Proof::default()).await, Ack::Finished);
     assert_eq!(shard.commit(branch(1), Proof::default()).await, Ack::Finished);
     assert_eq!(bank.int("alice").await, 70);
@@ -94,9 +99,11 @@ async fn a_restart_keeps_what_is_in_doubt_and_asks() {
         .route(&format!("/v1/inquiries/{}", branch(1)), decision("commit"))
         .route(&format!("/v1/inquiries/{}", branch(2)), decision("abort"));
     let socket = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let coordinator = Some(format!("http://{}", socket.local_addr().unwrap()));
+    let url = format!("http://{}", socket.local_addr().unwrap());
     let node = tokio::spawn(async { axum::serve(socket, node).await });
-    let bank = Bank::start_with(dir, |config| config.coordinator = coordinator).await;
+    let coordinator = Remote { url, token: None };
+    let ask = |config: &mut ShardConfig| drop(config.coordinators.insert(None, coordinator));
+    let bank = Bank::start_with(dir, ask).await;
     let shard = bank.adapter();
     tokio::time::timeout(AMPLE, async {
         while !shard.in_doubt().await.unwrap().own.is_empty() {
@@ -109,6 +116,30 @@ async fn a_restart_keeps_what_is_in_doubt_and_asks() {
     assert_eq!(bank.get("/v1/keys").await["total"], 1, "what was aborted is there");
     bank.stop().await;
     node.abort();
+}
+
+/// Who asks how long a branch has been in doubt is told also by a shard that was dead meanwhile.
+#[tokio::test]
+async fn branches_have_an_age_that_outlives_a_restart() {
+    let bank = Bank::start().await;
+    let shard = bank.adapter();
+    assert_eq!(prepare(&shard, 1, add("alice", 30)).await, Vote::Yes(Proof::default()));
+    let since = Instant::now();
+    let age = async |bank: &Bank| match &bank.adapter().in_doubt().await.unwrap().own[..] {
+        [(_, Some(age_ms))] => Duration::from_millis(*age_ms),
+        other => panic!("{other:?}"),
+    };
+    tokio::time::timeout(AMPLE, async {
+        while age(&bank).await < Duration::from_millis(50) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("it grows older");
+    let bank = Bank::start_with(bank.stop().await, |_| {}).await;
+    let (at_least, age) = (since.elapsed(), age(&bank).await);
+    assert!(age + Duration::from_millis(2) >= at_least, "{age:?} of {at_least:?}");
+    bank.stop().await;
 }
 
 #[tokio::test]
@@ -277,13 +308,7 @@ impl Bank {
 }
 
 fn config(dir: &tempfile::TempDir) -> ShardConfig {
-    ShardConfig {
-        data_dir: dir.path().into(),
-        listen: "127.0.0.1:0".parse().unwrap(),
-        coordinator: None,
-        token: None,
-        coordinator_token: None,
-    }
+    ShardConfig::new(dir.path().into(), "127.0.0.1:0".parse().unwrap())
 }
 
 fn prepare(

@@ -15,17 +15,17 @@ mod settle;
 mod teller;
 mod world;
 
-use std::{sync::Arc, time::Instant};
+use std::{pin::Pin, sync::Arc, time::Instant};
 
 use self::{
     doubt::Watch,
     plan::Plan,
-    report::{Report, Story},
+    report::{Comparison, Report, Story},
     screen::Screen,
     world::World,
 };
 use crate::{
-    args::Demo,
+    args::{Decide, Demo},
     exit::{Exit, Failure},
     output::Output,
 };
@@ -34,32 +34,61 @@ pub async fn run(args: Demo, output: &Output) -> Result<Exit, Failure> {
     let pairs = args.resource.iter().cloned().map(|pair| pair.parts("--resource"));
     let resources = pairs.collect::<Result<Vec<_>, _>>()?;
     check(&resources)?;
-    let plan = Arc::new(Plan::new(&args));
-    let screen = Arc::new(Screen::new(args.transfers));
-    screen.say(&format!("seed {} (the same seed makes the same choices)", plan.seed));
     // Heard from now on, so that what is started is also removed.
-    let stop = super::stop_signal()?;
-    let mut world =
-        World::start(&resources, &screen).await.map_err(|why| Failure::new(Exit::No, why))?;
+    let mut stop = std::pin::pin!(super::stop_signal()?);
+    let mut one = async |plan: Plan| {
+        let screen = Arc::new(Screen::new(plan.transfers.len()));
+        let started = match plan.has_two_nodes {
+            true => World::start_two(&screen).await,
+            false => World::start(&resources, &screen).await,
+        };
+        let world = started.map_err(|why| Failure::new(Exit::No, why))?;
+        run_once(world, &Arc::new(plan), &screen, args.keep, output, stop.as_mut()).await
+    };
+    let plan = Plan::new(&args);
+    let seed = plan.seed;
+    output.talk(&format!("seed {seed} (the same seed makes the same choices)"));
+    if args.decide == Decide::Log {
+        let report = one(plan).await?;
+        output.data(&report, Report::text);
+        return Ok(if report.holds() { Exit::Ok } else { Exit::No });
+    }
+    output.talk(&format!("half of the transfers by {}", args.decide.name()));
+    let chosen = one(Plan::with_two_nodes(&args, seed, args.decide)).await?;
+    output.talk("the other half by log, with the same kills");
+    let log = one(Plan::with_two_nodes(&args, seed, Decide::Log)).await?;
+    let both = Comparison::new(chosen, log);
+    output.data(&both, Comparison::text);
+    Ok(if both.holds() { Exit::Ok } else { Exit::No })
+}
+
+/// One run, and what follows from it.
+async fn run_once(
+    mut world: World,
+    plan: &Arc<Plan>,
+    screen: &Arc<Screen>,
+    keep: bool,
+    output: &Output,
+    stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Report, Failure> {
     let played = tokio::select! {
-        played = play(&mut world, &plan, &screen) => played,
+        played = play(&mut world, plan, screen) => played,
         () = stop => {
             screen.finish();
-            let kept = world.end(args.keep).await.unwrap_or_default();
+            let kept = world.end(keep).await.unwrap_or_default();
             return Err(Failure::new(Exit::No, format!("interrupted\n{kept}")));
         }
     };
     screen.finish();
-    let report = played.map(|story| Report::new(&plan, story));
+    let report = played.map(|story| Report::new(plan, story));
     // What went wrong is to be looked into: nothing of it is thrown away.
-    let keep = args.keep || !report.as_ref().is_ok_and(Report::holds);
+    let keep = keep || !report.as_ref().is_ok_and(Report::holds);
     let kept = world.end(keep).await.unwrap_or_default();
     let report = report.map_err(|why| Failure::new(Exit::No, format!("{why}\n{kept}")))?;
-    output.data(&report, Report::text);
     if !kept.is_empty() {
         output.talk(&kept);
     }
-    Ok(if report.holds() { Exit::Ok } else { Exit::No })
+    Ok(report)
 }
 
 fn check(resources: &[(String, String)]) -> Result<(), Failure> {

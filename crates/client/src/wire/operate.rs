@@ -28,7 +28,7 @@ pub struct TransactionLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct TransactionPage {
-    /// The lines.
+    /// The lines; maybe fewer than asked for, maybe none, though others follow.
     pub transactions: Vec<TransactionLine>,
     /// Give it as `after` to get the next page; absent on the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -108,6 +108,10 @@ pub struct Resource {
     pub scanned_at_ms: Option<u64>,
     /// Calls running there now.
     pub calls: u64,
+    /// The name by which it finishes transactions with its peers; absent if it does not, and then
+    /// takes no branch of a transaction that is decided by `three_phase` or `paxos`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 /// A resource's health.

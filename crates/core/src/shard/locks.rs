@@ -9,7 +9,7 @@ use alloc::{
 use crate::id::BranchId;
 
 /// How a key is locked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Others may read too.
     Shared,
@@ -18,11 +18,11 @@ pub enum Mode {
 }
 
 /// The locked keys. A key that nobody holds has no entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Locks(BTreeMap<String, Lock>);
 
 /// Invariant: the first of the queue, if any, cannot be granted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Lock {
     mode: Mode,
     holders: BTreeSet<BranchId>,

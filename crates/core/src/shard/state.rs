@@ -1,26 +1,27 @@
 //! What a shard knows: saved, and live.
 
 use alloc::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet},
     string::String,
     vec,
     vec::Vec,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Locks, Mode, Record, Snapshot};
+use super::{Locks, Mode, Record, Remembered, Snapshot};
 use crate::{
-    id::{BranchId, Cluster, RequestId},
+    id::{BranchId, RequestId},
+    pact::{
+        Pact,
+        paxos::{Acceptor, Ballot, Change, Leader},
+        three_phase::{Stage, Termination},
+    },
+    transaction::Index,
     work::{KeyOp, Param, Rows, Value},
 };
 
-/// Most finished branches that are remembered one by one.
-pub const FINISHED_MAX: usize = 100_000;
-/// Most clusters of which branches can have been forgotten.
-pub const CLUSTERS_MAX: usize = 256;
-
 /// What survives a crash.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Saved {
     /// What the keys hold: committed values only.
     pub keys: BTreeMap<String, Value>,
@@ -28,13 +29,15 @@ pub struct Saved {
     pub prepared: BTreeMap<BranchId, Prepared>,
     /// Branches that are over.
     pub finished: Finished,
+    /// Paxos: what it promised as acceptor.
+    pub acceptors: Acceptors,
 }
 
 /// What a branch leaves: the value of each key it writes, none for a removed key.
 pub type Writes = BTreeMap<String, Option<Value>>;
 
 /// What a branch did, as it will be if it commits.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Prepared {
     /// What it writes; the keys are locked exclusively.
     pub writes: Writes,
@@ -44,6 +47,20 @@ pub struct Prepared {
     /// What each `get` returned, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub returned: Vec<(String, Option<Value>)>,
+    /// How it is decided without the coordinator, if it can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Pact>,
+    /// Paxos: the highest ballot that this branch used as leader.
+    #[serde(default, skip_serializing_if = "Ballot::is_first")]
+    pub claimed: Ballot,
+    /// Three-phase: it knows that all voted yes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub precommitted: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants it")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Prepared {
@@ -51,6 +68,10 @@ impl Prepared {
     pub fn locks(&self) -> impl Iterator<Item = (&str, Mode)> {
         let writes = self.writes.keys().map(|key| (key.as_str(), Mode::Exclusive));
         writes.chain(self.reads.iter().map(|key| (key.as_str(), Mode::Shared)))
+    }
+
+    pub(super) fn stage(&self) -> Stage {
+        if self.precommitted { Stage::PreCommitted } else { Stage::Prepared }
     }
 
     /// What it returned, as one table; no table if it has no `get`.
@@ -70,7 +91,7 @@ impl Prepared {
 }
 
 /// How a branch ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum End {
     /// Committed.
@@ -79,66 +100,38 @@ pub enum End {
     Aborted,
 }
 
-/// Branches that are over: the newest [`FINISHED_MAX`] one by one, and below them a floor.
+/// Branches that are over. The first end of a branch is its end for ever.
 ///
-/// The floor of a cluster is the latest run that was pruned. A branch not known here whose run is
-/// not above it may have been one of the forgotten, so it is never prepared: without that, a
-/// doubled prepare that comes very late could do a transfer twice. When [`CLUSTERS_MAX`] clusters
-/// have a floor, branches of any other count as below it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Finished {
-    ends: BTreeMap<BranchId, End>,
-    oldest_first: VecDeque<BranchId>,
-    floors: BTreeMap<Cluster, BranchId>,
-}
+/// One that may have been forgotten is never prepared: without that, a doubled prepare that comes
+/// very late could do a transfer twice.
+pub type Finished = Remembered<End>;
 
 impl Finished {
     /// How the branch ended, if it is remembered.
     pub fn end(&self, branch: &BranchId) -> Option<End> {
-        self.ends.get(branch).copied()
+        self.get(branch).copied()
     }
+}
 
-    /// Whether a branch that is not known here may have been pruned.
-    pub fn may_be_forgotten(&self, branch: &BranchId) -> bool {
-        match self.floors.get(&branch.cluster) {
-            Some(floor) => branch.run <= floor.run,
-            None => self.floors.len() >= CLUSTERS_MAX,
+/// Paxos: what this shard promised as acceptor, by run, named by its first branch.
+///
+/// A run that may have been forgotten is not answered for any more, which is as if this acceptor
+/// were dead: it never accepts anew what it had promised not to.
+pub type Acceptors = Remembered<Acceptor>;
+
+impl Acceptors {
+    /// What was promised for a run; `None` if that may have been forgotten.
+    pub(super) fn of(&self, first: &BranchId) -> Option<Acceptor> {
+        match self.get(first) {
+            Some(acceptor) => Some(*acceptor),
+            None => (!self.may_be_forgotten(first)).then(Acceptor::default),
         }
     }
 
-    /// How many are remembered one by one.
-    pub fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
-    /// The first end of a branch is its end for ever.
-    fn add(&mut self, branch: &BranchId, end: End) {
-        if self.ends.contains_key(branch) {
-            return;
-        }
-        self.ends.insert(branch.clone(), end);
-        self.oldest_first.push_back(branch.clone());
-        if self.ends.len() > FINISHED_MAX {
-            let pruned = self.oldest_first.pop_front().expect("as many as ends");
-            self.ends.remove(&pruned);
-            self.raise_floor(pruned);
-        }
-    }
-
-    fn raise_floor(&mut self, pruned: BranchId) {
-        let is_full = self.floors.len() >= CLUSTERS_MAX;
-        match self.floors.get_mut(&pruned.cluster) {
-            Some(floor) if floor.run < pruned.run => *floor = pruned,
-            Some(_) => {}
-            None if is_full => {}
-            None => {
-                self.floors.insert(pruned.cluster.clone(), pruned);
-            }
+    fn change(&mut self, first: &BranchId, change: Change) {
+        self.add(first, Acceptor::default());
+        if let Some(acceptor) = self.get_mut(first) {
+            acceptor.apply(change);
         }
     }
 }
@@ -165,48 +158,104 @@ impl Saved {
                 self.prepared.remove(branch);
                 self.finished.add(branch, End::Aborted);
             }
+            Record::PreCommitted { branch } => {
+                if let Some(prepared) = self.prepared.get_mut(branch) {
+                    prepared.precommitted = true;
+                }
+            }
+            Record::Claimed { branch, ballot } => {
+                if let Some(prepared) = self.prepared.get_mut(branch) {
+                    prepared.claimed = prepared.claimed.max(*ballot);
+                }
+            }
+            Record::Promised { first, ballot } => {
+                self.acceptors.change(first, Change::Promised(*ballot));
+            }
+            Record::Accepted { first, proposal } => {
+                self.acceptors.change(first, Change::Accepted(*proposal));
+            }
             Record::Snapshot(snapshot) => *self = Self::from(snapshot),
         }
     }
 
     pub(super) fn snapshot(&self) -> Snapshot {
-        let finished = self.finished.oldest_first.iter();
         Snapshot {
             keys: self.keys.clone(),
             prepared: self.prepared.clone(),
-            finished: finished.map(|b| (b.clone(), self.finished.ends[b])).collect(),
-            floors: self.finished.floors.values().cloned().collect(),
+            finished: self.finished.iter().map(|(branch, end)| (branch.clone(), *end)).collect(),
+            floors: self.finished.floors(),
+            acceptors: self.acceptors.iter().map(|(first, one)| (first.clone(), *one)).collect(),
+            acceptor_floors: self.acceptors.floors(),
         }
     }
 }
 
 impl From<&Snapshot> for Saved {
     fn from(snapshot: &Snapshot) -> Self {
-        let mut finished = Finished::default();
-        for floor in &snapshot.floors {
-            finished.raise_floor(floor.clone());
+        Self {
+            keys: snapshot.keys.clone(),
+            prepared: snapshot.prepared.clone(),
+            finished: remembered(&snapshot.floors, &snapshot.finished),
+            acceptors: remembered(&snapshot.acceptor_floors, &snapshot.acceptors),
         }
-        for (branch, end) in &snapshot.finished {
-            finished.add(branch, *end);
-        }
-        let (keys, prepared) = (snapshot.keys.clone(), snapshot.prepared.clone());
-        Self { keys, prepared, finished }
     }
 }
 
+fn remembered<V: Copy>(floors: &[BranchId], of: &[(BranchId, V)]) -> Remembered<V> {
+    let mut remembered = Remembered::default();
+    for floor in floors {
+        remembered.raise_floor(floor.clone());
+    }
+    for (branch, value) in of {
+        remembered.add(branch, *value);
+    }
+    remembered
+}
+
 /// What a crash forgets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Live {
     /// The row locks, of prepared and of waiting branches.
     pub locks: Locks,
     /// Branches that wait for a lock.
     pub waiting: BTreeMap<BranchId, Waiting>,
-    /// Branches whose coordinator is asked what it decided, and how often it has not said.
-    pub inquiries: BTreeMap<BranchId, u32>,
+    /// Branches whose coordinator is asked what it decided.
+    pub inquiries: BTreeMap<BranchId, Inquiry>,
+    /// Paxos, as acceptor: who has voted yes, for runs (named by their first branch) of which not
+    /// all have. Nothing is promised by it: what is lost is as if the messages were.
+    pub bundles: BTreeMap<BranchId, BTreeSet<Index>>,
+}
+
+/// What a branch in doubt does to learn its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Inquiry {
+    /// How often the coordinator was asked and did not say.
+    pub tries: u32,
+    /// How often in a row it could not be asked.
+    pub silent: u32,
+    /// It was prepared before the last crash.
+    pub is_recovering: bool,
+    /// Three-phase: the member whose lead it follows.
+    pub led_by: Option<Index>,
+    /// Its own lead.
+    pub lead: Option<Lead>,
+    /// Whether the timer `Lead` runs.
+    pub is_timed: bool,
+    /// After how many firings of that timer the lead has waited for a whole period.
+    pub firings: u8,
+}
+
+/// A branch that sets out to end the transaction without the coordinator.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lead {
+    /// As a leader of Paxos commit.
+    Paxos(Leader),
+    /// By the termination of three-phase commit.
+    ThreePhase(Termination),
 }
 
 /// A branch that has not all of its locks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Waiting {
     /// Who wants its vote.
     pub requests: Vec<RequestId>,
@@ -216,4 +265,6 @@ pub struct Waiting {
     pub wants: Vec<(String, Mode)>,
     /// How many of them it has; it stands in the queue of the next.
     pub held: usize,
+    /// How it will be decided without the coordinator, if it can be.
+    pub pact: Option<Pact>,
 }

@@ -35,8 +35,9 @@ impl Display for KeyOp {
 impl Display for Input {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare { request, branch, ops, lock_wait_ms } => {
+            Self::Prepare { request, branch, ops, lock_wait_ms, pact } => {
                 write!(f, "prepare r{} {branch} within {lock_wait_ms}ms", request.0)?;
+                pact.iter().try_for_each(|pact| write!(f, " {pact}"))?;
                 ops.iter().try_for_each(|op| write!(f, "; {op}"))
             }
             Self::Commit { request, branch } => write!(f, "commit r{} {branch}", request.0),
@@ -47,6 +48,7 @@ impl Display for Input {
             }
             Self::Answered { branch, answer } => write!(f, "answered {branch} {answer}"),
             Self::Fired(timer) => write!(f, "fired {timer}"),
+            Self::Received { message } => write!(f, "received {message}"),
         }
     }
 }
@@ -67,6 +69,7 @@ impl Display for Timer {
         match self {
             Self::LockWait(branch) => write!(f, "lock-wait {branch}"),
             Self::Inquire(branch) => write!(f, "inquire {branch}"),
+            Self::Lead(branch) => write!(f, "lead {branch}"),
         }
     }
 }
@@ -81,6 +84,10 @@ impl Display for Record {
             Self::Prepared { branch, prepared } => write!(f, "prepared {branch}{prepared}"),
             Self::Committed { branch } => write!(f, "committed {branch}"),
             Self::Aborted { branch } => write!(f, "aborted {branch}"),
+            Self::PreCommitted { branch } => write!(f, "precommitted {branch}"),
+            Self::Claimed { branch, ballot } => write!(f, "claimed {branch} {ballot}"),
+            Self::Promised { first, ballot } => write!(f, "promised {first} {ballot}"),
+            Self::Accepted { first, proposal } => write!(f, "accepted {first} {proposal}"),
             Self::Snapshot(snapshot) => write!(f, "snapshot of {} keys", snapshot.keys.len()),
         }
     }
@@ -94,7 +101,8 @@ impl Display for Prepared {
                 None => write!(f, " {key}=nothing")?,
             }
         }
-        self.reads.iter().try_for_each(|key| write!(f, " read:{key}"))
+        self.reads.iter().try_for_each(|key| write!(f, " read:{key}"))?;
+        self.pact.iter().try_for_each(|pact| write!(f, " {pact}"))
     }
 }
 
@@ -104,6 +112,7 @@ impl Display for Effect {
             Self::Reply { request, answer } => write!(f, "reply r{} {answer}", request.0),
             Self::Arm { timer, after_ms } => write!(f, "arm {timer} {after_ms}ms"),
             Self::Inquire { branch } => write!(f, "inquire {branch}"),
+            Self::Send { to, message } => write!(f, "send {to}: {message}"),
         }
     }
 }

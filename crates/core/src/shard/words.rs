@@ -6,12 +6,16 @@ use serde::{Deserialize, Serialize};
 use super::{End, Prepared};
 use crate::{
     id::{BranchId, RequestId},
+    pact::{
+        Message, Pact, Peer,
+        paxos::{Acceptor, Ballot, Proposal},
+    },
     vote::{Ack, Vote},
     work::{KeyOp, Rows, Value},
 };
 
 /// What happens to a shard.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// A coordinator wants a branch worked and prepared.
     Prepare {
@@ -23,6 +27,8 @@ pub enum Input {
         ops: Vec<KeyOp>,
         /// Longest wait for its locks, in ms; at most `LOCK_WAIT_MS`.
         lock_wait_ms: u64,
+        /// What it must know to be decided without the coordinator.
+        pact: Option<Pact>,
     },
     /// A coordinator decided commit.
     Commit {
@@ -54,10 +60,15 @@ pub enum Input {
     },
     /// A timer that was armed is over.
     Fired(Timer),
+    /// A peer says something about a run with a pact.
+    Received {
+        /// What.
+        message: Message,
+    },
 }
 
 /// What became of an inquiry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Inquired {
     /// The decision is commit.
     Commit,
@@ -70,16 +81,18 @@ pub enum Inquired {
 }
 
 /// A timer of a shard.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Timer {
     /// Ends a branch's wait for locks.
     LockWait(BranchId),
     /// Waits before the coordinator is asked again.
     Inquire(BranchId),
+    /// Waits for those with whom a branch with a pact is decided.
+    Lead(BranchId),
 }
 
 /// What a shard promises. In the log as JSON with the kind as tag.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// Initial values were written.
@@ -105,12 +118,38 @@ pub enum Record {
         /// Which.
         branch: BranchId,
     },
+    /// Three-phase: all members of this prepared branch's run voted yes.
+    PreCommitted {
+        /// Which.
+        branch: BranchId,
+    },
+    /// Paxos, as leader for this branch: this ballot was used, and is never used again.
+    Claimed {
+        /// Which branch.
+        branch: BranchId,
+        /// Which ballot.
+        ballot: Ballot,
+    },
+    /// Paxos, as acceptor: nothing below this ballot is accepted any more.
+    Promised {
+        /// The run, named by its first branch.
+        first: BranchId,
+        /// Which ballot.
+        ballot: Ballot,
+    },
+    /// Paxos, as acceptor: accepted, for all branches of a run at once.
+    Accepted {
+        /// The run, named by its first branch.
+        first: BranchId,
+        /// What, and in which ballot.
+        proposal: Proposal,
+    },
     /// All of the above.
     Snapshot(Snapshot),
 }
 
 /// Everything a shard has saved, in one record.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Snapshot {
     /// What the keys hold.
     pub keys: BTreeMap<String, Value>,
@@ -120,10 +159,16 @@ pub struct Snapshot {
     pub finished: Vec<(BranchId, End)>,
     /// For each cluster the latest run that was forgotten.
     pub floors: Vec<BranchId>,
+    /// Paxos: what was promised as acceptor, by run, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acceptors: Vec<(BranchId, Acceptor)>,
+    /// For each cluster the latest of those that was forgotten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acceptor_floors: Vec<BranchId>,
 }
 
 /// What a shard asks the outside to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// Answer a caller.
     Reply {
@@ -144,10 +189,17 @@ pub enum Effect {
         /// About which branch.
         branch: BranchId,
     },
+    /// Tell a peer; it may be lost.
+    Send {
+        /// Whom.
+        to: Peer,
+        /// What.
+        message: Message,
+    },
 }
 
 /// What a caller is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Answer {
     /// To a prepare.
     Voted {

@@ -83,7 +83,7 @@ pub(super) fn run(view: &View<'_>, ops: &[KeyOp]) -> Result<Prepared, Refusal> {
         }
     }
     let reads = reads.into_iter().filter(|key| !writes.contains_key(*key)).cloned().collect();
-    Ok(Prepared { writes, reads, returned })
+    Ok(Prepared { writes, reads, returned, ..Prepared::default() })
 }
 
 fn seen<'a>(view: &'a View<'_>, writes: &'a Writes, key: &str) -> Option<&'a Value> {

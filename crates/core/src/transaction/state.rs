@@ -1,38 +1,49 @@
 //! What a transaction knows: the saved half and the live half.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
 
-use super::words::{AckWhen, BranchSpec, Case, CaseBranch, Decision, Index, Record, Voted};
+use super::words::{AckWhen, Begin, Case, CaseBranch, Decision, Index, Reason, Record, Voted};
 use crate::{
     id::{RequestId, RunId},
     machine::Summary,
+    pact::{
+        Pact, Way,
+        paxos::{Acceptor, Ballot, Change, Leader},
+    },
     vote::{Proof, Vote},
 };
 
 /// What the log knows of a transaction; `None` until something is recorded.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Saved {
     /// Everything, once there is anything.
     pub known: Option<Known>,
 }
 
 /// What the log knows once it knows anything.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Known {
     /// The run it is about.
     pub run: RunId,
     /// What the request was.
     pub fingerprint: String,
-    /// The decision; `None` while it is delegated to the only writing branch.
+    /// The decision; `None` while it is delegated to the only writing branch, or while those of the
+    /// pact decide.
     pub decision: Option<Decision>,
     /// All branches, in the caller's order.
     pub branches: Vec<KnownBranch>,
     /// Nothing is left to do.
     pub finished: bool,
+    /// What the members were told.
+    pub pact: Option<Pact>,
+    /// Paxos: what this node promised as acceptor 0.
+    pub acceptor: Acceptor,
+    /// Paxos: the highest ballot that this node used as leader.
+    pub claimed: Ballot,
 }
 
 /// A branch as the log knows it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KnownBranch {
     /// Its name.
     pub name: String,
@@ -47,7 +58,7 @@ pub struct KnownBranch {
 }
 
 /// What the log knows of a branch's end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
     /// Nothing (which includes success: that is recorded for all branches at once).
     Open,
@@ -91,7 +102,19 @@ impl Known {
             decision,
             branches: case.branches.iter().map(KnownBranch::from).collect(),
             finished: false,
+            pact: None,
+            acceptor: Acceptor::default(),
+            claimed: Ballot::default(),
         }
+    }
+
+    fn begun(case: &Case, pact: &Pact) -> Self {
+        Self { pact: Some(pact.clone()), ..Self::new(case, None) }
+    }
+
+    /// Not this node alone decides: its branches must not be told anything yet.
+    pub fn is_left_to_pact(&self) -> bool {
+        self.decision.is_none() && self.pact.is_some()
     }
 
     /// A branch is known to have ended otherwise than was decided.
@@ -132,6 +155,9 @@ impl Saved {
             (known @ None, Record::Decided { decision, case: Some(case) }) => {
                 *known = Some(Known::new(case, Some(decision.clone())));
             }
+            (known @ None, Record::Begun { case, pact } | Record::PreCommitted { case, pact }) => {
+                *known = Some(Known::begun(case, pact))
+            }
             (Some(known), record) => known.apply(record),
             (None, _) => {}
         }
@@ -159,9 +185,11 @@ impl Saved {
 impl Known {
     fn apply(&mut self, record: &Record) {
         match record {
-            Record::Decided { decision, .. } => {
-                if self.decision.is_none() {
-                    self.decision = Some(decision.clone());
+            Record::Decided { decision, case } if self.decision.is_none() => {
+                self.decision = Some(decision.clone());
+                // What was begun did not know the votes.
+                if let Some(case) = case.as_ref().filter(|case| case.run == self.run) {
+                    self.branches = case.branches.iter().map(KnownBranch::from).collect();
                 }
             }
             Record::Heuristic { branch, detail } => {
@@ -173,7 +201,13 @@ impl Known {
                 self.set_fate(*branch, fate);
             }
             Record::Finished => self.finished = true,
-            Record::Delegated(_) => {}
+            Record::Claimed { ballot } => self.claimed = self.claimed.max(*ballot),
+            Record::Promised { ballot } => self.acceptor.apply(Change::Promised(*ballot)),
+            Record::Accepted { proposal } => self.acceptor.apply(Change::Accepted(*proposal)),
+            Record::Begun { .. }
+            | Record::PreCommitted { .. }
+            | Record::Decided { .. }
+            | Record::Delegated(_) => {}
         }
     }
 
@@ -185,18 +219,38 @@ impl Known {
 }
 
 /// What a crash forgets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Live {
     /// The run that waits for votes, until it is decided.
     pub voting: Option<Voting>,
+    /// How deciding goes with those of the pact.
+    pub lead: Option<Lead>,
     /// Callers who wait for an answer.
     pub waiters: Vec<(RequestId, AckWhen)>,
     /// By branch: how telling the decision goes. Empty until there is one.
     pub telling: Vec<Telling>,
 }
 
+/// How a run with a pact is being decided.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lead {
+    /// As a leader of Paxos commit; in ballot 0 that is also the collector of votes.
+    Paxos {
+        /// Ballot and answers.
+        leader: Leader,
+        /// Whether its timer runs.
+        is_timed: bool,
+        /// Why it wants to abort, if it does; what is chosen may be commit all the same.
+        reason: Option<Reason>,
+    },
+    /// Three-phase: all voted yes; these members are precommitted.
+    PreCommit(BTreeSet<Index>),
+    /// Three-phase, after a restart: the members decide, and are asked.
+    Asking,
+}
+
 /// A run that waits for votes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Voting {
     /// Its id.
     pub run: RunId,
@@ -206,15 +260,31 @@ pub struct Voting {
     pub hold: bool,
     /// Whether its only branch keeps its work open instead of preparing.
     pub one_phase: bool,
+    /// How it is decided, if not by this node's log alone.
+    pub pact: Option<Pact>,
     /// The branches, and their votes so far.
     pub branches: Vec<(String, String, Option<Vote>)>,
 }
 
 impl Voting {
-    pub(super) fn new(run: RunId, fingerprint: String, hold: bool, specs: &[BranchSpec]) -> Self {
-        let one_phase = specs.len() == 1 && specs[0].one_phase && !hold;
-        let branches = specs.iter().map(|s| (s.name.clone(), s.resource.clone(), None)).collect();
-        Self { run, fingerprint, hold, one_phase, branches }
+    pub(super) fn new(begin: &Begin) -> Self {
+        let specs = &begin.branches;
+        let pact = begin.pact.clone().filter(Pact::outlives_coordinator);
+        let one_phase = specs.len() == 1 && specs[0].one_phase && !begin.hold && pact.is_none();
+        Self {
+            run: begin.run,
+            fingerprint: begin.fingerprint.clone(),
+            // Members that take over do not wait for the caller's word.
+            hold: begin.hold && pact.is_none(),
+            one_phase,
+            pact,
+            branches: specs.iter().map(|s| (s.name.clone(), s.resource.clone(), None)).collect(),
+        }
+    }
+
+    /// Whether acceptors decide.
+    pub fn is_paxos(&self) -> bool {
+        self.pact.as_ref().is_some_and(|pact| pact.way == Way::Paxos)
     }
 
     /// All branches voted, and none voted no.
@@ -243,7 +313,7 @@ impl Voting {
 }
 
 /// How telling one branch the decision goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Telling {
     /// It was told, and has not answered yet.
     pub is_asked: bool,

@@ -11,10 +11,11 @@ use crate::{
     vote::{Ack, Cause},
 };
 
-impl Step<'_> {
+impl<'a> Step<'a> {
     /// Tells every branch that is pending and not being told at this moment.
     pub(super) fn tell_all(&mut self) {
-        let Some(known) = self.known.filter(|known| !known.finished) else { return };
+        let open = |known: &&Known| !known.finished && !known.is_left_to_pact();
+        let Some(known) = self.known.filter(open) else { return };
         for branch in indices(known) {
             self.tell(known, branch);
         }
@@ -38,9 +39,7 @@ impl Step<'_> {
     }
 
     pub(super) fn acked(&mut self, run: RunId, branch: Index, ack: Ack) {
-        let Some(known) = self.known.filter(|known| known.run == run && !known.finished) else {
-            return;
-        };
+        let Some(known) = self.told(run) else { return };
         let Some(told) = known.branches.get(usize::from(branch)).filter(|b| b.is_pending()) else {
             return;
         };
@@ -99,11 +98,17 @@ impl Step<'_> {
     }
 
     pub(super) fn retry(&mut self, run: RunId, branch: Index) {
-        let known = self.known.filter(|known| known.run == run && !known.finished);
-        let Some(known) = known.filter(|known| usize::from(branch) < known.branches.len()) else {
+        let Some(known) = self.told(run).filter(|known| usize::from(branch) < known.branches.len())
+        else {
             return;
         };
         self.tell(known, branch);
+    }
+
+    /// The run, if its branches are being told.
+    fn told(&self, run: RunId) -> Option<&'a Known> {
+        let known = self.known.filter(|known| known.run == run && !known.finished);
+        known.filter(|known| !known.is_left_to_pact())
     }
 
     pub(super) fn retry_asked(&mut self, request: RequestId) {
@@ -131,7 +136,7 @@ impl Step<'_> {
             return self.reply(request, Answer::NoSuchTransaction);
         };
         let open = known.branches.get(usize::from(branch)).filter(|b| b.vote.is_in_doubt());
-        let Some(told) = open.filter(|_| !known.finished) else {
+        let Some(told) = open.filter(|_| !known.finished && !known.is_left_to_pact()) else {
             return self.reply(request, Answer::WrongState(known.state()));
         };
         if self.telling(known, branch).is_finished {

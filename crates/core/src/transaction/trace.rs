@@ -19,6 +19,7 @@ impl Display for Timer {
         match self {
             Self::Votes(run) => write!(f, "votes {run}"),
             Self::Retry(run, branch) => write!(f, "retry {run} #{branch}"),
+            Self::Lead(run) => write!(f, "lead {run}"),
         }
     }
 }
@@ -69,6 +70,7 @@ impl Display for Input {
                 let word = if *committed { "committed" } else { "aborted" };
                 write!(f, "resolved r{} #{branch} {word} {reason}", request.0)
             }
+            Self::Received { message } => write!(f, "received {message}"),
         }
     }
 }
@@ -119,6 +121,11 @@ impl Display for Record {
                 let word = if *committed { "committed" } else { "aborted" };
                 write!(f, "Resolved #{branch} {word} {reason}")
             }
+            Self::Begun { case, pact } => write!(f, "Begun {pact} {case}"),
+            Self::PreCommitted { case, pact } => write!(f, "PreCommitted {pact} {case}"),
+            Self::Claimed { ballot } => write!(f, "Claimed {ballot}"),
+            Self::Promised { ballot } => write!(f, "Promised {ballot}"),
+            Self::Accepted { proposal } => write!(f, "Accepted {proposal}"),
             Self::Finished => f.write_str("Finished"),
         }
     }
@@ -127,9 +134,10 @@ impl Display for Record {
 impl Display for Effect {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Prepare { run, branch, resource, one_phase, .. } => {
+            Self::Prepare { run, branch, resource, one_phase, pact, .. } => {
                 let held = if *one_phase { " one-phase" } else { "" };
-                write!(f, "prepare {run} #{branch} at {resource}{held}")
+                write!(f, "prepare {run} #{branch} at {resource}{held}")?;
+                pact.iter().try_for_each(|pact| write!(f, " {pact}"))
             }
             Self::Commit { run, branch, resource, one_phase, .. } => {
                 let held = if *one_phase { " one-phase" } else { "" };
@@ -142,6 +150,7 @@ impl Display for Effect {
             Self::Reply { request, answer } => write!(f, "reply r{} {answer}", request.0),
             Self::Close { run } => write!(f, "close {run}"),
             Self::Alarm { branch, detail } => write!(f, "alarm #{branch} {detail}"),
+            Self::Send { to, message } => write!(f, "send {to}: {message}"),
         }
     }
 }

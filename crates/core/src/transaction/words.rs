@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{RequestId, RunId},
+    pact::{
+        Message, Pact, Peer,
+        paxos::{Ballot, Proposal},
+    },
     vote::{Ack, Cause, Proof, Refusal, Vote},
     work::Work,
 };
@@ -16,7 +20,7 @@ pub type Index = u8;
 ///
 /// Every answer and timer names its run; one that names another run than the current is late and
 /// changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Input {
     /// A caller asks for it to be run, or asks again.
     Begin(Begin),
@@ -75,10 +79,15 @@ pub enum Input {
         /// Why, and by whom.
         reason: String,
     },
+    /// A peer says something about a run with a pact.
+    Received {
+        /// What.
+        message: Message,
+    },
 }
 
 /// A whole transaction to run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Begin {
     /// Who gets the answer.
     pub request: RequestId,
@@ -94,10 +103,13 @@ pub struct Begin {
     pub ack: AckWhen,
     /// Whether to wait for `CommitAsked` after the votes, still within `timeout_ms`.
     pub hold: bool,
+    /// How it is decided without the coordinator, should it die; `None`: by the coordinator's log
+    /// alone. Its run must be `run`, its members the branches' resources, and `hold` false.
+    pub pact: Option<Pact>,
 }
 
 /// A branch as asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BranchSpec {
     /// Its name within the transaction.
     pub name: String,
@@ -125,10 +137,12 @@ pub enum Timer {
     Votes(RunId),
     /// Waits before a branch is told the decision again.
     Retry(RunId, Index),
+    /// Waits for those with whom a run with a pact is decided.
+    Lead(RunId),
 }
 
 /// What a transaction promises. In the log as JSON with the kind as tag.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Record {
     /// The only writing branch was asked to commit in one phase: what becomes of it is the
@@ -165,12 +179,42 @@ pub enum Record {
         /// Why, and by whom.
         reason: String,
     },
+    /// A run with a pact began, for Paxos commit: from here on its members may commit without this
+    /// node, so the gid can never begin another run.
+    Begun {
+        /// About what; nobody has voted.
+        case: Case,
+        /// What the members are told.
+        pact: Pact,
+    },
+    /// Three-phase: all voted yes, and the members are told so.
+    PreCommitted {
+        /// About what.
+        case: Case,
+        /// What the members were told.
+        pact: Pact,
+    },
+    /// Paxos, as leader: this ballot was used, and is never used again.
+    Claimed {
+        /// Which.
+        ballot: Ballot,
+    },
+    /// Paxos, as acceptor: nothing below this ballot is accepted any more.
+    Promised {
+        /// Which.
+        ballot: Ballot,
+    },
+    /// Paxos, as acceptor: accepted, for all branches at once.
+    Accepted {
+        /// What, and in which ballot.
+        proposal: Proposal,
+    },
     /// Every branch is proved or declared finished.
     Finished,
 }
 
 /// What a decision is about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Case {
     /// The run that was decided.
     pub run: RunId,
@@ -181,7 +225,7 @@ pub struct Case {
 }
 
 /// A branch in a record.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CaseBranch {
     /// Its name.
     pub name: String,
@@ -251,7 +295,7 @@ impl Reason {
 ///
 /// The driver must answer every `Prepare` with `Voted` and every `Commit` and `Abort` with `Acked`,
 /// in bounded time; silence is answered with `Lost` or `Unknown`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effect {
     /// Let a branch do its work and vote.
     Prepare {
@@ -267,6 +311,8 @@ pub enum Effect {
         one_phase: bool,
         /// It must vote within this time, in ms.
         within_ms: u64,
+        /// What the branch must know to be decided without the coordinator.
+        pact: Option<Pact>,
     },
     /// Tell a branch to commit.
     Commit {
@@ -319,10 +365,17 @@ pub enum Effect {
         /// What was found.
         detail: String,
     },
+    /// Tell a peer; it may be lost.
+    Send {
+        /// Whom.
+        to: Peer,
+        /// What.
+        message: Message,
+    },
 }
 
 /// What a caller is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Answer {
     /// It happens. With `AckWhen::Applied`: it has happened everywhere.
     Committed,

@@ -124,7 +124,10 @@ impl World {
                 let take = KeyOp::Add { key: "alice".into(), by: -TAKEN, min: Some(0), max: None };
                 let give = KeyOp::Add { key: format!("to{t}"), by: TAKEN, min: None, max: None };
                 let (request, branch, ops) = (request(t), branch(t), vec![take, give]);
-                self.step(Input::Prepare { request, branch, ops, lock_wait_ms: 9 }, path);
+                self.step(
+                    Input::Prepare { request, branch, ops, lock_wait_ms: 9, pact: None },
+                    path,
+                );
             }
             Action::Tell(t) => self.step(
                 match self.transactions[t].decision {

@@ -74,7 +74,8 @@ fn shard_that_has_forgotten() -> Saved {
 
 fn prepare(saved: &mut Saved, branch: BranchId) -> Answer {
     let ops = vec![KeyOp::Add { key: "alice".into(), by: 1, min: None, max: None }];
-    ask(saved, Input::Prepare { request: RequestId(1), branch, ops, lock_wait_ms: 1_000 })
+    let request = RequestId(1);
+    ask(saved, Input::Prepare { request, branch, ops, lock_wait_ms: 1_000, pact: None })
 }
 
 fn ask(saved: &mut Saved, input: Input) -> Answer {

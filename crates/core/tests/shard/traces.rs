@@ -1,14 +1,16 @@
-//! Golden traces: `traces/shard/*.txt`. `A`, `B`, `C` and `D` stand for branches; `> look` shows
-//! what is stored and locked.
+//! Golden traces: `traces/shard/*.txt`. `A`, `B`, `C` and `D` stand for branches, `P` and `Q` for
+//! the two of a run with a pact, for which this shard may have any role; `> look` shows what is
+//! stored and locked.
 
 use handfast_core::{
-    id::{BranchId, RequestId},
+    id::{BranchId, RequestId, RunId},
+    pact::Pact,
     shard::{Input, Inquired, Shard, Timer},
     work::{KeyOp, Value},
 };
 
 use super::branch;
-use crate::golden;
+use crate::{golden, peers};
 
 type World = golden::World<Shard>;
 
@@ -40,8 +42,18 @@ fn input(line: &str) -> Input {
     let (head, ops) = line.split_once("; ").unwrap_or((line, ""));
     let words: Vec<_> = head.split(' ').collect();
     match words.as_slice() {
-        ["prepare", who, name] => prepare(request(who), named(name), ops, "1000ms"),
-        ["prepare", who, name, "within", wait] => prepare(request(who), named(name), ops, wait),
+        ["prepare", who, name] => prepare(request(who), named(name), ops, "1000ms", None),
+        ["prepare", who, name, "within", wait] => {
+            prepare(request(who), named(name), ops, wait, None)
+        }
+        ["prepare", who, name, way] => {
+            let pact = peers::pact(way, PACT, 1);
+            prepare(request(who), named(name), ops, "1000ms", Some(pact))
+        }
+        ["received", way, words @ ..] => {
+            Input::Received { message: peers::message(peers::pact(way, PACT, 1), words) }
+        }
+        ["fired", "lead", name] => Input::Fired(Timer::Lead(named(name))),
         ["commit", who, name] => Input::Commit { request: request(who), branch: named(name) },
         ["abort", who, name] => Input::Abort { request: request(who), branch: named(name) },
         ["load", who, pairs @ ..] => {
@@ -58,9 +70,16 @@ fn input(line: &str) -> Input {
     }
 }
 
-fn prepare(request: RequestId, branch: BranchId, ops: &str, wait: &str) -> Input {
+fn prepare(
+    request: RequestId,
+    branch: BranchId,
+    ops: &str,
+    wait: &str,
+    pact: Option<Pact>,
+) -> Input {
     let lock_wait_ms = wait.strip_suffix("ms").unwrap().parse().unwrap();
-    Input::Prepare { request, branch, ops: ops.split("; ").map(op).collect(), lock_wait_ms }
+    let ops = ops.split("; ").map(op).collect();
+    Input::Prepare { request, branch, ops, lock_wait_ms, pact }
 }
 
 fn op(text: &str) -> KeyOp {
@@ -100,15 +119,18 @@ fn request(word: &str) -> RequestId {
     RequestId(word.strip_prefix('r').unwrap().parse().unwrap())
 }
 
-const NAMES: [(&str, u64); 4] = [("A", 1), ("B", 2), ("C", 3), ("D", 4)];
+/// The run with a pact.
+const PACT: RunId = RunId { epoch: 1, number: 9 };
+const NAMES: [(&str, u64, u8); 6] =
+    [("A", 1, 0), ("B", 2, 0), ("C", 3, 0), ("D", 4, 0), ("P", 9, 0), ("Q", 9, 1)];
 
 fn named(name: &str) -> BranchId {
-    let (_, number) = NAMES.iter().find(|(known, _)| *known == name).unwrap();
-    branch(*number)
+    let (_, number, index) = NAMES.iter().find(|(known, ..)| *known == name).unwrap();
+    BranchId { index: *index, ..branch(*number) }
 }
 
 fn short(line: &str) -> String {
-    NAMES.iter().fold(line.to_owned(), |line, (name, number)| {
-        line.replace(&branch(*number).to_string(), name)
-    })
+    NAMES
+        .iter()
+        .fold(line.to_owned(), |line, (name, ..)| line.replace(&named(name).to_string(), name))
 }

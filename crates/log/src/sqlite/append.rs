@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 
-use super::{from_sql, to_sql};
+use super::{checksum, from_sql, to_sql};
 use crate::log::{Batch, Change, Position};
 
 /// The open streams: what an append would otherwise look up by name.
@@ -92,8 +92,8 @@ const UPDATE_STREAM: &str = "
     WHERE id = ?1";
 
 const INSERT_RECORD: &str = "
-    INSERT INTO record (position, stream, version, at_ms, format, body)
-    VALUES (?1, ?2, ?3, ?4, 1, ?5)";
+    INSERT INTO record (position, stream, version, at_ms, format, body, crc)
+    VALUES (?1, ?2, ?3, ?4, 2, ?5, ?6)";
 
 const CUT_RECORDS: &str = "DELETE FROM record WHERE stream = ?1 AND position < ?2";
 
@@ -175,7 +175,8 @@ impl<'c> Rows<'c> {
         version: u64,
         body: &str,
     ) -> rusqlite::Result<()> {
-        let row = params![to_sql(position), stream, to_sql(version), self.now_ms, body];
+        let (position, version) = (to_sql(position), to_sql(version));
+        let row = params![position, stream, version, self.now_ms, body, checksum(body)];
         self.insert_record.execute(row).map(drop)
     }
 }

@@ -57,6 +57,9 @@ pub(super) fn open(dir: &Path, options: SqliteOptions) -> Result<Opened, LogErro
 
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
+    // Plans do not depend on bound values: otherwise a statement is parsed again whenever it is
+    // bound anew.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.busy_timeout(BUSY_WAIT)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)

@@ -2,10 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags, Row, named_params};
+use rusqlite::{Connection, OpenFlags, Row, named_params, params};
 
 use super::{BUSY_WAIT, FILE, entries, fault::fault, from_sql, schema, to_sql};
 use crate::log::{Entry, LogError, Position};
+
+/// Most records that one page looks at: so every page costs little, however long the log is.
+pub const WALK_MAX: u64 = 20_000;
+
+/// The newest records before a position.
+fn walk() -> String {
+    format!(
+        "SELECT position, stream FROM record WHERE position < :before
+         ORDER BY position DESC LIMIT {WALK_MAX}"
+    )
+}
 
 /// Reads a log that another thread or process writes. Sees what is committed.
 #[derive(Debug)]
@@ -25,10 +36,19 @@ pub struct ListQuery {
     pub prefix: Option<String>,
     /// Only open ones.
     pub open_only: bool,
-    /// Only those that last changed before this position: the last line of the page before.
+    /// Only those that last changed before this position: [`Page::next`] of the page before.
     pub before: Option<Position>,
     /// At most so many lines.
     pub limit: usize,
+}
+
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The streams; maybe fewer than asked for, maybe none, though others follow.
+    pub lines: Vec<Line>,
+    /// Where the next page begins, for [`ListQuery::before`]; none if this is the last.
+    pub next: Option<Position>,
 }
 
 /// One stream in a list.
@@ -73,52 +93,85 @@ impl Reader {
         }
     }
 
-    /// Streams, the last changed first.
+    /// A page of streams, the last changed first.
     ///
-    /// Open ones and prefixes are found by an index. Other filters walk back from the newest
-    /// record until the page is full.
+    /// Open ones and rare prefixes are found by an index. Other filters walk back from the newest
+    /// record until the page is full, or until they have seen [`WALK_MAX`] records.
     ///
     /// # Errors
     /// The log could not be read.
-    pub fn list(&self, query: &ListQuery) -> Result<Vec<Line>, LogError> {
-        let source = match query {
-            ListQuery { open_only: true, .. } => {
-                "stream WHERE open = 1 AND last_position < :before"
-            }
-            ListQuery { prefix: Some(_), .. } => "stream WHERE last_position < :before",
-            // The last record of each stream, by the order of records: needs no index to sort by.
-            _ => {
-                "record JOIN stream ON stream.id = record.stream \
-                     AND stream.last_position = record.position \
-                 WHERE record.position < :before"
-            }
+    pub fn list(&self, query: &ListQuery) -> Result<Page, LogError> {
+        self.page(query).map_err(fault("read", &self.file))
+    }
+
+    fn page(&self, query: &ListQuery) -> rusqlite::Result<Page> {
+        // Everything below sees the log as of one moment.
+        let _moment = self.connection.unchecked_transaction()?;
+        let walks = !query.open_only && !self.is_rare(query)?;
+        let lines = self.lines(query, walks)?;
+        let next = match lines.last() {
+            Some(last) if lines.len() >= query.limit => Some(last.last_position),
+            _ if walks => self.walked_to(query)?,
+            _ => None,
         };
-        let order = if source.starts_with("record") { "record.position" } else { "last_position" };
+        Ok(Page { lines, next })
+    }
+
+    /// Whether so few names start with the prefix that they can all be looked at.
+    fn is_rare(&self, query: &ListQuery) -> rusqlite::Result<bool> {
+        let Some(prefix) = &query.prefix else { return Ok(false) };
+        let count = "SELECT count(*) FROM (
+            SELECT 1 FROM stream WHERE name >= ?1 AND name < ?2 LIMIT ?3)";
+        let mut count = self.connection.prepare_cached(count)?;
+        let row = params![prefix, beyond(prefix), to_sql(WALK_MAX)];
+        let found: i64 = count.query_row(row, |row| row.get(0))?;
+        Ok(from_sql(found) < WALK_MAX)
+    }
+
+    fn lines(&self, query: &ListQuery, walks: bool) -> rusqlite::Result<Vec<Line>> {
+        let source = match walks {
+            // The last record of each stream, by the order of records: needs no index to sort by.
+            true => {
+                format!(
+                    "({}) JOIN stream ON id = stream AND last_position = position WHERE",
+                    walk()
+                )
+            }
+            false if query.open_only => "stream WHERE open = 1 AND".into(),
+            false => "stream WHERE".into(),
+        };
         let sql = format!(
             "SELECT name, state, label, open, changed_at_ms, last_position FROM {source}
+             last_position < :before
              AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
              AND (:label IS NULL OR instr(' ' || label || ' ', ' ' || :label || ' ') > 0)
              AND (:prefix IS NULL OR name >= :prefix AND name < :beyond)
-             ORDER BY {order} DESC LIMIT :limit"
+             ORDER BY {} DESC LIMIT :limit",
+            if walks { "position" } else { "last_position" }
         );
-        // The first text after all that start with the prefix.
-        let beyond = query.prefix.as_ref().map(|prefix| format!("{prefix}\u{10ffff}"));
-        let read = || {
-            let mut statement = self.connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(
-                named_params! {
-                    ":before": to_sql(query.before.unwrap_or(u64::MAX)),
-                    ":states": serde_json::Value::from(query.states.as_slice()).to_string(),
-                    ":label": query.label,
-                    ":prefix": query.prefix,
-                    ":beyond": beyond,
-                    ":limit": to_sql(query.limit as u64),
-                },
-                line,
-            )?;
-            rows.collect::<rusqlite::Result<_>>()
-        };
-        read().map_err(fault("read", &self.file))
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let rows = statement.query_map(
+            named_params! {
+                ":before": to_sql(query.before.unwrap_or(u64::MAX)),
+                ":states": serde_json::Value::from(query.states.as_slice()).to_string(),
+                ":label": query.label,
+                ":prefix": query.prefix,
+                ":beyond": query.prefix.as_deref().map(beyond),
+                ":limit": to_sql(query.limit as u64),
+            },
+            line,
+        )?;
+        rows.collect()
+    }
+
+    /// Where a walk that did not fill its page ended; none if it came to the log's first record.
+    fn walked_to(&self, query: &ListQuery) -> rusqlite::Result<Option<Position>> {
+        let sql = format!("SELECT min(position), count(*) FROM ({})", walk());
+        let mut statement = self.connection.prepare_cached(&sql)?;
+        let before = to_sql(query.before.unwrap_or(u64::MAX));
+        let (first, count): (Option<i64>, i64) = statement
+            .query_row(named_params! { ":before": before }, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(first.map(from_sql).filter(|_| from_sql(count) >= WALK_MAX))
     }
 
     /// A stream's records, from its last snapshot on; empty if there is none.
@@ -128,6 +181,11 @@ impl Reader {
     pub fn stream(&self, name: &str) -> Result<Vec<Entry>, LogError> {
         entries(&self.connection, &self.file, name)
     }
+}
+
+/// The first text after all that start with the prefix.
+fn beyond(prefix: &str) -> String {
+    format!("{prefix}\u{10ffff}")
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {

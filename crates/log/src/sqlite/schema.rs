@@ -12,7 +12,8 @@ pub const APPLICATION_ID: i32 = 0x4866_7374;
 
 /// What leads from each format version to the next; the first makes the tables. A step that was
 /// ever released is never changed: later versions add another.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     -- One row each: cluster, epoch (starts of the node), last_position (of what was pruned).
     CREATE TABLE meta (key TEXT PRIMARY KEY, value NOT NULL) WITHOUT ROWID;
 
@@ -44,7 +45,12 @@ pub const MIGRATIONS: &[&str] = &["
     );
     -- And by position, which every index holds.
     CREATE INDEX record_stream ON record (stream);
-"];
+",
+    "
+    -- CRC-32 of the body; none in records of the first version.
+    ALTER TABLE record ADD COLUMN crc INTEGER;
+",
+];
 
 /// Brings the database at `file` forward through `migrations`, all of them or none; returns
 /// whether it was empty before.

@@ -1,6 +1,7 @@
 //! What Handfast's participant protocol says, as JSON. `docs/participant-protocol.md` explains it.
 
 use handfast_core::{
+    pact::{Message, Pact},
     vote::Refusal,
     work::{Rows, Work},
 };
@@ -13,6 +14,9 @@ pub struct Prepare {
     pub work: Work,
     /// The vote is of no use after this time, in ms.
     pub within_ms: u64,
+    /// Who else takes part, where the participants finish among themselves if need be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pact: Option<Pact>,
 }
 
 /// The answer to a prepare.
@@ -76,6 +80,9 @@ pub struct Branches {
     /// Give it as `after` to get those that follow; absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// The name by which it sends messages to others; absent if it takes part in no pact.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<String>,
 }
 
 /// A branch in doubt.
@@ -116,3 +123,22 @@ pub enum DecisionWord {
     /// Not decided: ask again.
     Pending,
 }
+
+/// `POST /v1/messages`: what peers tell each other, in one direction. Each may be lost, come twice
+/// or come late.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Messages {
+    /// At most [`MESSAGES_MAX`].
+    pub messages: Vec<Message>,
+}
+
+/// The answer to `POST /v1/messages`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// How many were taken; the others are lost, as messages may be.
+    pub taken: usize,
+}
+
+/// Most messages of one request. The longest has less than 8 KiB, so that the longest request stays
+/// well below [`BODY_BYTES_MAX`](super::BODY_BYTES_MAX).
+pub const MESSAGES_MAX: usize = 64;

@@ -221,7 +221,7 @@ mod tests {
         let settings = GOOD.iter().chain(change);
         let settings = settings.map(|(name, value)| ((*name).into(), (*value).into())).collect();
         let detaches = change.contains(&("xa_detach_on_prepare", "ON"));
-        let found = judge(Server { mariadb, version, detaches }, &settings);
+        let found = judge(Server { mariadb, version, detaches, autocommit: true }, &settings);
         found.into_iter().map(|finding| finding.code).collect()
     }
 

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use handfast_core::{id::BranchId, vote::Ack};
+use handfast_core::{
+    id::BranchId,
+    vote::{Ack, Proof},
+};
 use mysql_async::Error;
 use tokio::time::sleep;
 
 use super::{
     errors,
-    marker::{Mark, Marker},
+    marker::{self, Mark, Marker},
     sessions::{Session, Stopped},
     xa,
 };
@@ -37,6 +40,7 @@ pub(super) async fn finish(
     session: &mut Session,
     marker: &Marker,
     branch: &BranchId,
+    proof: &Proof,
     verb: Verb,
 ) -> Result<Ack, Error> {
     let command = match verb {
@@ -52,7 +56,7 @@ pub(super) async fn finish(
             return Ok(Ack::Finished);
         }
     }
-    match settle(session, marker, branch, verb, command).await {
+    match settle(session, marker, (branch, proof), verb, command).await {
         Err(Stopped { error, .. }) if error.is_fatal() => Err(error),
         answer => {
             // The answer is the same if this fails; then the session is not used again.
@@ -65,7 +69,7 @@ pub(super) async fn finish(
 async fn settle(
     session: &mut Session,
     marker: &Marker,
-    branch: &BranchId,
+    (branch, proof): (&BranchId, &Proof),
     verb: Verb,
     command: Option<String>,
 ) -> Result<Ack, Stopped> {
@@ -84,13 +88,18 @@ async fn settle(
         (Verb::RollBack, Mark::Committed) => {
             Ack::Heuristic("it was committed: its marker is there".into())
         }
-        (Verb::RollBack, Mark::Absent | Mark::NoTable) | (_, Mark::Committed) => Ack::Finished,
+        (Verb::RollBack, Mark::Absent { .. } | Mark::NoTable) | (_, Mark::Committed) => {
+            Ack::Finished
+        }
         (_, Mark::Undecided) => Ack::Unknown(
             "its transaction is still open at the server, but not with us; if this stays, only a \
              restart of the server brings it back"
                 .into(),
         ),
-        (_, Mark::Absent) => Ack::Heuristic("it was rolled back: its marker is not there".into()),
+        (_, Mark::Absent { now_s }) => match marker::proves_nothing(proof, now_s) {
+            None => Ack::Heuristic("it was rolled back: its marker is not there".into()),
+            Some(why) => Ack::Broken(why),
+        },
         (_, Mark::NoTable) => Ack::Broken(
             "its marker table is gone, so nobody can tell whether it was committed".into(),
         ),

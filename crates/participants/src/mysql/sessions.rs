@@ -1,7 +1,7 @@
 //! Sessions: plain connections, never more than allowed, the clean ones used again.
 //!
-//! The driver's own pool must not be used: it resets connections, and a MariaDB session that was
-//! reset while it held a prepared branch fails every later write.
+//! A session on which a caller's statements ran is reset before its next use: see [`reset`]. The
+//! driver's own pool must not be used, since it would do that to sessions that hold a branch.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -12,7 +12,7 @@ use handfast_core::{
     id::BranchId,
     vote::{Cause::Passing, Refusal},
 };
-use mysql_async::{Conn, Error, Opts, OptsBuilder, Row, SslOpts, prelude::Queryable};
+use mysql_async::{Conn, DriverError, Error, Opts, OptsBuilder, Row, SslOpts, prelude::Queryable};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, timeout},
@@ -46,6 +46,8 @@ struct Idle {
     conn: Conn,
     server: Server,
     since: Instant,
+    /// A caller's statements ran on it.
+    worked: bool,
 }
 
 /// What differs between servers.
@@ -57,6 +59,8 @@ pub(super) struct Server {
     /// otherwise. Elsewhere it can do nothing but finish that branch, and while it lives nobody
     /// else can.
     pub(super) detaches: bool,
+    /// Whether sessions begin with autocommit on.
+    pub(super) autocommit: bool,
 }
 
 /// One connection, in use.
@@ -66,6 +70,8 @@ pub(super) struct Session {
     pub(super) reused: bool,
     /// May not be used again: its caller's statements may have left something behind.
     pub(super) soiled: bool,
+    /// A caller's statements ran on it.
+    worked: bool,
     conn: Conn,
     // Declared after the connection: that is closed before its place is given to another.
     alarm: Alarm,
@@ -141,31 +147,42 @@ impl Sessions {
 
     async fn session(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session, Refusal> {
         let idle = self.idle().pop();
-        if let Some(Idle { conn, server, since }) = idle
-            && since.elapsed() < IDLE_MAX
-        {
-            let alarm = self.alarm(&conn);
-            return Ok(Session { server, reused: true, soiled: false, conn, alarm, permit });
+        let Some(Idle { mut conn, server, since, worked }) = idle else {
+            return self.connect(permit).await;
+        };
+        if since.elapsed() >= IDLE_MAX {
+            return self.connect(permit).await;
         }
-        self.connect(permit).await
+        if worked
+            && !matches!(timeout(self.connect_timeout, reset(&mut conn, server)).await, Ok(Ok(())))
+        {
+            self.forget_idle();
+            return self.connect(permit).await;
+        }
+        Ok(self.begin(conn, server, permit, true))
+    }
+
+    fn begin(
+        self: &Arc<Self>,
+        conn: Conn,
+        server: Server,
+        permit: OwnedSemaphorePermit,
+        reused: bool,
+    ) -> Session {
+        let session = conn.id();
+        let alarm = Alarm { sessions: self.clone(), session, in_flight: false, branch: None };
+        Session { server, reused, soiled: false, worked: false, conn, alarm, permit }
     }
 
     async fn connect(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Result<Session, Refusal> {
         match timeout(self.connect_timeout, connect(self.opts.clone())).await {
-            Ok(Ok((conn, server))) => {
-                let alarm = self.alarm(&conn);
-                Ok(Session { server, reused: false, soiled: false, conn, alarm, permit })
-            }
+            Ok(Ok((conn, server))) => Ok(self.begin(conn, server, permit, false)),
             Ok(Err(error)) => Err(errors::connecting(&error)),
             Err(_) => {
                 let why = format!("no connection within {:?}", self.connect_timeout);
                 Err(refusal(refusal::UNREACHABLE, Passing, why))
             }
         }
-    }
-
-    fn alarm(self: &Arc<Self>, conn: &Conn) -> Alarm {
-        Alarm { sessions: self.clone(), session: conn.id(), in_flight: false, branch: None }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
@@ -209,6 +226,7 @@ impl Session {
     /// answer: a session dropped before that is ended at the server too.
     pub(super) fn ask(&mut self) -> &mut Conn {
         self.alarm.in_flight = true;
+        self.worked = true;
         &mut self.conn
     }
 
@@ -219,9 +237,9 @@ impl Session {
 
     /// Gives it back for the next, if it can be used again. It must hold no branch and no lock.
     pub(super) fn give_back(self) {
-        let Self { conn, alarm, server, permit, soiled, .. } = self;
+        let Self { conn, alarm, server, permit, soiled, worked, .. } = self;
         if !soiled && !alarm.in_flight && !conn.is_disconnected() {
-            alarm.sessions.idle().push(Idle { conn, server, since: Instant::now() });
+            alarm.sessions.idle().push(Idle { conn, server, since: Instant::now(), worked });
         }
         // After the session is idle, so that nobody connects anew for want of it.
         drop(permit);
@@ -259,13 +277,27 @@ async fn connect(opts: Opts) -> Result<(Conn, Server), Error> {
     let mut conn = Conn::new(opts).await?;
     // A server may start sessions with autocommit off; then XA START would find a transaction.
     conn.query_drop("SET autocommit = 1").await?;
-    let text: Option<String> = conn.query_first("SELECT VERSION()").await?;
-    let mariadb = text.is_some_and(|text| text.to_ascii_lowercase().contains("mariadb"));
+    let told: Option<(String, bool)> =
+        conn.query_first("SELECT VERSION(), @@GLOBAL.autocommit").await?;
+    let (text, autocommit) = told.unwrap_or_default();
+    let mariadb = text.to_ascii_lowercase().contains("mariadb");
     let version = conn.server_version();
     let detaches = !mariadb && version >= (8, 0, 29) && {
         conn.query_first("SELECT @@xa_detach_on_prepare").await? == Some(true)
     };
-    Ok((conn, Server { mariadb, version, detaches }))
+    Ok((conn, Server { mariadb, version, detaches, autocommit }))
+}
+
+/// Takes away all that a caller's statements, and triggers and functions that they called, left in
+/// a session: variables, temporary tables, `LAST_INSERT_ID()`, and also what was prepared on it. It
+/// must hold no branch: MariaDB would fail every later write of the session. A role stays as it is,
+/// so what may set one soils the session.
+async fn reset(conn: &mut Conn, server: Server) -> Result<(), Error> {
+    match conn.reset().await? {
+        true if server.autocommit => Ok(()),
+        true => conn.query_drop("SET autocommit = 1").await,
+        false => Err(Error::Driver(DriverError::ConnectionClosed)),
+    }
 }
 
 fn opts(settings: &Settings) -> Result<Opts, String> {

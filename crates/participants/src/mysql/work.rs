@@ -9,7 +9,7 @@ use handfast_core::{
     id::BranchId,
     vote::{
         Cause::{Business, Passing, Request},
-        Refusal,
+        Proof, Refusal,
     },
     work::{Rows, Sql, Statement},
 };
@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::{
     errors,
-    marker::Marker,
+    marker::{self, Marker},
     sessions::{Server, Session, Stopped},
     statements, values, xa,
 };
@@ -65,6 +65,8 @@ pub(super) enum Fault {
 pub(super) struct Begun {
     /// Rows written before, where it looks as if none will be.
     written: Option<u64>,
+    /// By which its end can be told.
+    pub(super) proof: Proof,
 }
 
 impl Task<'_> {
@@ -76,7 +78,11 @@ impl Task<'_> {
         let text = self.opening(session.server, reads_only);
         match session.batch(&text).await {
             Ok(sets) if !xa::got_lock(&sets) => Err(Fault::Reused),
-            Ok(sets) => Ok(Begun { written: reads_only.then(|| written(&sets)) }),
+            Ok(sets) => Ok(Begun {
+                written: reads_only.then(|| written(&sets)),
+                // Without a time it began long ago: that proves least.
+                proof: marker::proof(xa::cell(&sets, 1).unwrap_or(0)),
+            }),
             Err(stopped) if errors::number(&stopped.error) == xa::DUPID => Err(Fault::Reused),
             Err(stopped) => Err(fault(&stopped.error)),
         }
@@ -104,7 +110,9 @@ impl Task<'_> {
     /// Leaves the marker and prepares the branch, or ends it for a later one-phase commit.
     pub(super) async fn seal(&self, session: &mut Session) -> Result<(), Stopped> {
         let (xid, insert) = (xa::xid(self.branch), self.marker.insert(self.branch));
-        let mut text = format!("{}; {insert}; XA END {xid}", no_limit(session.server));
+        // A caller may have set the session's time, and the marker bears it.
+        let text = format!("{}, timestamp = DEFAULT", no_limit(session.server));
+        let mut text = format!("{text}; {insert}; XA END {xid}");
         if !self.held {
             text += &format!("; XA PREPARE {xid}");
             if session.server.detaches {
@@ -140,7 +148,7 @@ impl Task<'_> {
             format!("max_execution_time = {}", statement_ms.min(u32::MAX.into()))
         };
         let mut text = format!(
-            "{}; SET innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s}, {limit}; ",
+            "{}, UNIX_TIMESTAMP(); SET innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s}, {limit}; ",
             xa::lock(self.branch, 0),
         );
         if let Some(level) = self.sql.isolation {

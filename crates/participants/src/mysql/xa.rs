@@ -6,7 +6,8 @@
 //!   prepare, commit or roll it back; and `IS_USED_LOCK` names the very session to end.
 //! * **The marker**: a row with the branch's id in a table of ours, written by the branch itself.
 //!   It is there if and only if the branch was committed, and it is locked if and only if that is
-//!   undecided. Kept for [`super::marker::KEPT_HOURS`].
+//!   undecided. Kept for [`super::marker::KEPT_HOURS`]; the proof that a yes carries says when the
+//!   branch began, so that a marker that is missing for its age proves nothing.
 //!
 //! What the server answers to `XA COMMIT` is no proof on MariaDB. While the session that prepared
 //! lives, others are told that there is no such branch. And in the moment in which it goes, they

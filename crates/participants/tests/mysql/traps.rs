@@ -103,7 +103,40 @@ async fn a_branch_that_the_server_lost_sight_of_is_unknown() {
     assert!(matches!(ack, Ack::Unknown(_)), "{ack:?}");
     lost.query_drop("ROLLBACK").await.unwrap();
     assert_eq!(db.abort(id.clone(), Proof::default()).await, Ack::Finished);
-    let ack = db.commit(id, Proof::default()).await;
+    let ack = db.commit(id, Proof(format!("my:{}", now_s(&bed).await))).await;
+    assert!(matches!(ack, Ack::Heuristic(_)), "{ack:?}");
+}
+
+async fn now_s(bed: &Mysql) -> i64 {
+    bed.number("SELECT UNIX_TIMESTAMP()").await.unwrap()
+}
+
+/// A marker may be gone for its age. Then its absence is no proof, of whatever.
+#[tokio::test]
+async fn a_marker_past_its_age_proves_nothing() {
+    let Some(bed) = bed("a_marker_past_its_age_proves_nothing").await else { return };
+    let db = bed.participant(4);
+    let id = branch(&bed);
+    // Whatever time the caller's statements believe in, the marker bears the server's.
+    let timeless = work([plain("SET timestamp = 1"), bed.add(1, 1)]);
+    let proof = yes(db.prepare(id.clone(), timeless, AMPLE).await);
+    assert_eq!(db.commit(id.clone(), proof.clone()).await, Ack::Finished);
+    let table = format!("{}.handfast_marker", bed.db);
+    let young = format!("SELECT COUNT(*) FROM {table} WHERE at > NOW() - INTERVAL 1 HOUR");
+    assert_eq!(bed.number(&young).await, Some(1));
+    let now_s = now_s(&bed).await;
+    let began_s: i64 = proof.0.strip_prefix("my:").unwrap().parse().unwrap();
+    assert!((now_s - 60..=now_s).contains(&began_s), "{began_s} {now_s}");
+    bed.sql(&format!("DELETE FROM {table}")).await;
+    let late = Proof(format!("my:{}", now_s - 22 * 3600));
+    for (proof, word) in [(late, "proof expired"), (Proof::default(), "no proof of ours")] {
+        let ack = db.commit(id.clone(), proof.clone()).await;
+        assert!(matches!(&ack, Ack::Broken(why) if why.contains(word)), "{ack:?}");
+        let ack = db.commit_one_phase(id.clone(), proof).await;
+        assert!(matches!(&ack, Ack::Broken(why) if why.contains(word)), "{ack:?}");
+    }
+    let young = Proof(format!("my:{}", now_s - 21 * 3600));
+    let ack = db.commit(id, young).await;
     assert!(matches!(ack, Ack::Heuristic(_)), "{ack:?}");
 }
 
@@ -255,6 +288,48 @@ async fn settings_do_not_leak() {
     assert_eq!(done(&*db, &bed, Work::Sql(look())).await.rows, before);
 }
 
+/// What the server remembers of the last statements, and what triggers and functions leave behind
+/// without a word of it in the caller's text, is not seen by the next branch either.
+#[tokio::test]
+async fn nothing_leaks_that_no_statement_shows() {
+    let Some(bed) = bed("nothing_leaks_that_no_statement_shows").await else { return };
+    let db = bed.participant(2);
+    let name = &bed.db;
+    bed.sql(&format!("CREATE TABLE {name}.counted (id INT AUTO_INCREMENT PRIMARY KEY, v INT)"))
+        .await;
+    bed.sql(&format!(
+        "CREATE TRIGGER {name}.sly AFTER INSERT ON {name}.counted FOR EACH ROW SET @leak = 5"
+    ))
+    .await;
+    bed.sql(&format!(
+        "CREATE FUNCTION {name}.shadow() RETURNS INT MODIFIES SQL DATA BEGIN \
+         CREATE TEMPORARY TABLE shadowed (a INT); RETURN 1; END"
+    ))
+    .await;
+    bed.sql(&format!("CREATE ROLE {name}")).await;
+    // A caller's own word of a variable would cost the session.
+    bed.sql(&format!("CREATE FUNCTION {name}.leaked() RETURNS INT READS SQL DATA RETURN @leak"))
+        .await;
+    let look = "SELECT LAST_INSERT_ID(), FOUND_ROWS(), ROW_COUNT(), leaked(), CURRENT_ROLE()";
+    let look = || work([returning(look)]);
+    let before = done(&*db, &bed, look()).await.rows;
+    let leaks = [
+        work([plain("INSERT INTO counted (v) VALUES (1)")]),
+        work([plain("SELECT id FROM t"), bed.add(1, 1)]),
+        work([plain("SELECT shadow()")]),
+    ];
+    for leak in leaks {
+        done(&*db, &bed, leak).await;
+        assert_eq!(done(&*db, &bed, look()).await.rows, before);
+    }
+    assert_eq!(bed.sessions().await, 1, "the session is used again");
+    // This outlives even a reset of the session.
+    done(&*db, &bed, work([plain(&format!("SET ROLE {name}")), bed.add(1, 1)])).await;
+    assert_eq!(done(&*db, &bed, look()).await.rows, before);
+    let shadowed = work([returning("SELECT * FROM shadowed"), bed.add(1, 1)]);
+    conformance::refused(&*db, &bed, shadowed, "sql_syntax", Request).await;
+}
+
 /// What commits by itself is refused, and so is what would end or prepare the branch.
 #[tokio::test]
 async fn nothing_commits_from_within() {
@@ -335,25 +410,34 @@ async fn without_proof_nothing_is_claimed() {
     done(&*db, &bed, work([bed.add(1, 1)])).await;
 }
 
-/// Markers are kept for a day and then removed by the way.
+/// Markers are kept for a day and then removed by the way: our own, and only once the server has
+/// answered for a while, so that whoever waits for the end of a branch has asked before.
 #[tokio::test]
 async fn old_markers_are_removed() {
     let Some(bed) = bed("old_markers_are_removed").await else { return };
-    let db = bed.participant(4);
+    // Calls take a second at most, so three seconds of answers are enough.
+    let db = bed.open(|settings| {
+        settings.connect_timeout = Duration::from_millis(500);
+        settings.statement_timeout = Duration::from_millis(500);
+    });
     done(&*db, &bed, work([bed.add(1, 1)])).await;
     let table = format!("{}.handfast_marker", bed.db);
+    let (ours, others) = (format!("hf1_{}_", bed.name), format!("hf1_{}x_", bed.name));
     bed.sql(&format!(
-        "INSERT INTO {table} VALUES ('old', NOW() - INTERVAL 25 HOUR), \
-         ('young', NOW() - INTERVAL 23 HOUR)"
+        "INSERT INTO {table} VALUES ('{ours}old', NOW() - INTERVAL 25 HOUR), \
+         ('{ours}young', NOW() - INTERVAL 23 HOUR), ('{others}old', NOW() - INTERVAL 25 HOUR)"
     ))
     .await;
-    db.in_doubt().await.unwrap();
-    let old = format!("SELECT COUNT(*) FROM {table} WHERE branch = 'old'");
+    let old = format!("SELECT COUNT(*) FROM {table} WHERE branch = '{ours}old'");
+    let start = tokio::time::Instant::now();
     let removed = async {
+        db.in_doubt().await.unwrap();
         while bed.number(&old).await != Some(0) {
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            db.in_doubt().await.unwrap();
         }
     };
     tokio::time::timeout(AMPLE, removed).await.expect("it is removed");
-    assert_eq!(bed.number(&format!("SELECT COUNT(*) FROM {table}")).await, Some(2));
+    assert!(start.elapsed() >= Duration::from_secs(3), "not before the server answered for long");
+    assert_eq!(bed.number(&format!("SELECT COUNT(*) FROM {table}")).await, Some(3));
 }

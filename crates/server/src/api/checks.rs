@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use handfast_client::wire::{self, AckWhen, BeginTransaction, Wait};
+use handfast_client::wire::{self, AckWhen, BeginTransaction, Decide, Wait};
 use handfast_core::{id::check_name, limits::REASON_BYTES_MAX};
 use sha2::{Digest, Sha256};
 
@@ -52,6 +52,10 @@ impl Rules {
         }
         let timeout_ms = self.timeout("timeout_ms", request.timeout_ms)?.unwrap_or(self.timeout_ms);
         self.check_branches(&request.branches)?;
+        if request.hold && !request.decide.is_log() {
+            let detail = "a transaction can be held only if `decide` is `log`";
+            return Err(Problem::new(&codes::DECIDE_UNSUPPORTED, detail));
+        }
         let fingerprint = fingerprint(&request);
         let branches = request
             .branches
@@ -67,8 +71,8 @@ impl Rules {
             Wait::None => 0,
         };
         let ack: AckWhen = request.ack.unwrap_or_default();
-        let hold = request.hold;
-        Ok(Begin { gid: request.gid, branches, timeout_ms, ack, hold, fingerprint, wait_ms })
+        let wire::BeginTransaction { gid, hold, decide, .. } = request;
+        Ok(Begin { gid, branches, timeout_ms, ack, hold, decide, fingerprint, wait_ms })
     }
 
     fn check_branches(&self, branches: &[wire::Branch]) -> Result<(), Problem> {
@@ -195,6 +199,11 @@ fn fingerprint(request: &BeginTransaction) -> String {
         ..branch.clone()
     };
     let branches: Vec<_> = request.branches.iter().map(said).collect();
-    let canonical = serde_json::to_vec(&(branches, request.hold)).expect("text keys only");
+    // Spelled as before there was a choice, so that what was begun then keeps its answer.
+    let canonical = match request.decide {
+        Decide::Log => serde_json::to_vec(&(branches, request.hold)),
+        decide => serde_json::to_vec(&(branches, request.hold, decide)),
+    };
+    let canonical = canonical.expect("text keys only");
     Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
 }

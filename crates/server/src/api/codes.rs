@@ -51,6 +51,11 @@ codes! {
     BAD_BRANCH_ID "bad_branch_id" 400 "Not a branch id"
         "The text is not the name that Handfast gives to a branch at a participant."
         "Ask with the branch's `id`, such as `hf1_bank_1_2s_0`.";
+    DECIDE_UNSUPPORTED "decide_unsupported" 400 "It cannot be decided in this way"
+        "`three_phase` and `paxos` need branches on shards that know each other: started with a \
+         `--name` that is the resource's, and with `--peer` for each other. They cannot be held, \
+         and `paxos` needs its acceptors."
+        "See the message; decide by `log`, or see docs/operating.md for how to start the shards.";
     UNAUTHORIZED "unauthorized" 401 "No valid token"
         "Tokens are configured, and the request has none of them."
         "Send `Authorization: Bearer …` with one of the configured tokens.";
@@ -142,7 +147,8 @@ codes! {
         "To resolve a branch is to say what was seen there: `committed` or `aborted`."
         "Look at the participant first.";
     OTHER_CONTENT "other_content" 422 "The gid was used with other content"
-        "A transaction of this gid exists, and its branches or `hold` differ from this request's. \
+        "A transaction of this gid exists, and its branches, `hold` or `decide` differ from this \
+         request's. \
          A gid names one transaction for ever."
         "Use a new gid for a new transaction.";
 
@@ -264,6 +270,11 @@ codes! {
     STOPPING "stopping" 503 "The node is stopping"
         "It takes no new requests. Nothing has happened."
         "Send the same request again after the time in `Retry-After`.";
+    DAMAGED "damaged" 500 "The transaction's records are damaged"
+        "What the node's log holds of this gid is not as it was written. Nothing has happened now; \
+         what the transaction did long ago, this node cannot tell. Others are not affected."
+        "See the node's own log lines, and look for faults of the disk. Use another gid, or restore \
+         the data directory from a backup.";
     NOT_READY "not_ready" 503 "The node is not ready"
         "It is still reading its log and looking for prepared branches, or it is stopping."
         "Wait for /readyz.";

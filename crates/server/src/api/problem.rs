@@ -81,13 +81,19 @@ impl From<Rejected> for Problem {
         let code = match &rejected {
             Rejected::Busy => codes::BUSY,
             Rejected::Stopping => codes::STOPPING,
+            Rejected::Damaged => codes::DAMAGED,
             Rejected::OtherContent => codes::OTHER_CONTENT,
             Rejected::NoSuchTransaction => codes::NO_SUCH_TRANSACTION,
             Rejected::NoSuchBranch => codes::NO_SUCH_BRANCH,
             Rejected::NoSuchResource(_) => codes::NO_SUCH_RESOURCE,
+            Rejected::DecideUnsupported { .. } => codes::DECIDE_UNSUPPORTED,
             Rejected::WrongState(_) => codes::WRONG_STATE,
         };
-        Self::new(&code, rejected.to_string())
+        let problem = Self::new(&code, rejected.to_string());
+        match rejected {
+            Rejected::DecideUnsupported { branch: Some(branch), .. } => problem.branch(&branch),
+            _ => problem,
+        }
     }
 }
 

@@ -2,16 +2,18 @@
 
 use axum::{
     Json,
-    extract::{Path, State},
+    extract::{Path, Request, State},
     http::header,
     response::IntoResponse,
 };
 use handfast_client::wire;
-use handfast_core::id::BranchId;
-use serde::Serialize;
+use handfast_core::{id::BranchId, pact::Message};
+use handfast_participants::http::words::MESSAGES_MAX;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Api, Problem, codes};
+use super::{Api, Problem, body, codes};
+use crate::stop_point;
 
 /// What a check of a resource found.
 #[derive(Serialize, ToSchema)]
@@ -71,6 +73,40 @@ pub(super) async fn inquire(
         Problem::new(&codes::BAD_BRANCH_ID, format!("{branch:?} is not a branch id"))
     })?;
     Ok(Json(Decision { decision: api.node.inquire(id).await? }))
+}
+
+/// What peers say to each other.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Messages {
+    /// At most 64, in the words of docs/participant-protocol.md.
+    #[schema(value_type = Vec<Object>)]
+    messages: Vec<Message>,
+}
+
+/// How many messages were taken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Taken {
+    /// The others are lost, as messages may be.
+    taken: usize,
+}
+
+/// Takes messages of shards about transactions that they can finish without this node.
+#[utoipa::path(
+    post, path = "/v1/messages", tag = "participants",
+    request_body = Messages,
+    responses((status = 200, description = "Some of them may be taken.", body = Taken))
+)]
+pub(super) async fn messages(
+    State(api): State<Api>,
+    request: Request,
+) -> Result<Json<Taken>, Problem> {
+    let Messages { messages } = body::json(request).await?;
+    if messages.len() > MESSAGES_MAX {
+        let detail = format!("{} messages; the limit is {MESSAGES_MAX}", messages.len());
+        return Err(Problem::new(&codes::WRONG_SHAPE, detail));
+    }
+    stop_point::reach("messages_taken");
+    Ok(Json(Taken { taken: api.node.receive(messages)? }))
 }
 
 /// This document.

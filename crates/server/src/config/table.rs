@@ -149,6 +149,14 @@ pub const SETTINGS: &[Setting] = &[
         "How long a stopping node lets running requests finish. What is unfinished then goes on \
         at the next start.",
     ),
+    text(
+        "paxos_acceptors",
+        "an even number of shards' names, separated by commas; at most 8",
+        "",
+        "Resources that vote with the node on transactions decided by `paxos`: 2F of them can lose \
+         any F, the node counted among them. If not given, the first two shards that speak with \
+         peers.",
+    ),
     number(
         "transaction.timeout_ms",
         (1, DAY_MS, "ms"),

@@ -11,18 +11,22 @@ use std::{
 use handfast_client::wire;
 use handfast_core::{
     id::{RequestId, RunId},
-    transaction::{Answer, Index},
+    transaction::{Answer, Index, Input, Transaction},
     work::Rows,
 };
+use handfast_log::Refused;
 use tokio::sync::oneshot;
 
-use super::view;
+use super::{Inner, Rejected, view};
+
+/// What the machine answers, or why it was not asked.
+pub(super) type Answered = Result<Answer, Rejected>;
 
 /// Everyone who waits.
 #[derive(Default)]
 pub(super) struct Callers {
     last: AtomicU64,
-    answers: Mutex<HashMap<RequestId, oneshot::Sender<Answer>>>,
+    answers: Mutex<HashMap<RequestId, oneshot::Sender<Answered>>>,
     results: Mutex<HashMap<RunId, BTreeMap<Index, Vec<Rows>>>>,
 }
 
@@ -38,7 +42,7 @@ impl Callers {
     pub(super) fn wait(
         self: &Arc<Self>,
         run: Option<RunId>,
-    ) -> (Waiting, oneshot::Receiver<Answer>) {
+    ) -> (Waiting, oneshot::Receiver<Answered>) {
         let request = RequestId(self.last.fetch_add(1, Ordering::Relaxed) + 1);
         let (answer, answered) = oneshot::channel();
         lock(&self.answers).insert(request, answer);
@@ -48,7 +52,7 @@ impl Callers {
         (Waiting { request, run, callers: Arc::clone(self) }, answered)
     }
 
-    pub(super) fn answer(&self, request: RequestId, answer: Answer) {
+    pub(super) fn answer(&self, request: RequestId, answer: Answered) {
         if let Some(waiting) = lock(&self.answers).remove(&request) {
             // A caller who left needs no answer.
             let _ = waiting.send(answer);
@@ -66,6 +70,29 @@ impl Callers {
 
     pub(super) fn is_empty(&self) -> bool {
         lock(&self.answers).is_empty()
+    }
+}
+
+/// Tells those who asked that what the log holds of their transaction is damaged.
+pub(super) fn refuse(inner: &Inner, refused: Vec<Refused<Transaction>>) {
+    for Refused { input, why } in refused {
+        tracing::error!(gid = &*input.stream, why, "a transaction's records are damaged");
+        let request = match input.input {
+            Input::Begin(begin) => {
+                inner.runs.remove(begin.run);
+                begin.request
+            }
+            Input::CommitAsked { request }
+            | Input::AbortAsked { request, .. }
+            | Input::RetryAsked { request }
+            | Input::Resolved { request, .. }
+            | Input::Inquired { request, .. } => request,
+            Input::Voted { .. }
+            | Input::Acked { .. }
+            | Input::Fired(_)
+            | Input::Received { .. } => continue,
+        };
+        inner.callers.answer(request, Err(Rejected::Damaged));
     }
 }
 

@@ -1,12 +1,16 @@
 //! What Prometheus sees.
 
-use std::{fmt::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use handfast_client::wire;
 use handfast_core::transaction::Answer;
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
-    metrics::{counter::Counter, family::Family},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        histogram::{Histogram, exponential_buckets},
+    },
     registry::Registry,
 };
 
@@ -16,20 +20,64 @@ use super::resource::Resource;
 pub(super) struct Metrics {
     registry: Registry,
     begun: Counter,
-    answered: Family<Outcome, Counter>,
+    answered: Family<Answered, Counter>,
     heuristic: Counter,
     orphans: Counter,
+    took: Family<Took, Histogram, fn() -> Histogram>,
+    calls: Family<Called, Histogram, fn() -> Histogram>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
+struct Answered {
     outcome: &'static str,
+}
+
+/// A part of a transaction's way, from its begin.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Took {
+    until: &'static str,
+    outcome: &'static str,
+}
+
+/// What was decided.
+#[derive(Clone, Copy)]
+pub(super) enum Outcome {
+    Committed,
+    Aborted,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Called {
+    resource: String,
+    call: &'static str,
+}
+
+/// What a participant is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    Prepare,
+    Hold,
+    Commit,
+    Abort,
+}
+
+/// From half a millisecond to half a minute and more.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.0005, 2.0, 17))
 }
 
 impl Metrics {
     pub(super) fn new() -> Self {
         let mut registry = Registry::with_prefix("handfast");
-        let (begun, answered) = (Counter::default(), Family::<Outcome, Counter>::default());
+        let (begun, answered) = (Counter::default(), Family::<Answered, Counter>::default());
+        let took = Family::new_with_constructor(seconds as fn() -> Histogram);
+        let calls = Family::new_with_constructor(seconds as fn() -> Histogram);
+        registry.register(
+            "transaction_seconds",
+            "How long transactions took from their begin",
+            took.clone(),
+        );
+        registry.register("call_seconds", "How long participants took to answer", calls.clone());
         let (heuristic, orphans) = (Counter::default(), Counter::default());
         registry.register("transactions_begun", "Requests to run a transaction", begun.clone());
         registry.register("answers", "Answers given to callers, by outcome", answered.clone());
@@ -43,7 +91,7 @@ impl Metrics {
             "Branches rolled back because nothing was decided about them",
             orphans.clone(),
         );
-        Self { registry, begun, answered, heuristic, orphans }
+        Self { registry, begun, answered, heuristic, orphans, took, calls }
     }
 
     pub(super) fn begun(&self) {
@@ -58,7 +106,36 @@ impl Metrics {
             Answer::OtherContent | Answer::Busy => "refused",
             _ => return,
         };
-        self.answered.get_or_create(&Outcome { outcome }).inc();
+        self.answered.get_or_create(&Answered { outcome }).inc();
+    }
+
+    /// A transaction was decided.
+    pub(super) fn decided(&self, outcome: Outcome, took: Duration) {
+        self.took("decided", outcome, took);
+    }
+
+    /// Every branch of a transaction is known to be finished.
+    pub(super) fn applied(&self, outcome: Outcome, took: Duration) {
+        self.took("applied", outcome, took);
+    }
+
+    fn took(&self, until: &'static str, outcome: Outcome, took: Duration) {
+        let outcome = match outcome {
+            Outcome::Committed => "committed",
+            Outcome::Aborted => "aborted",
+        };
+        self.took.get_or_create(&Took { until, outcome }).observe(took.as_secs_f64());
+    }
+
+    /// Where the times of a kind of call to a resource go.
+    pub(super) fn calls(&self, resource: &str, call: Call) -> Histogram {
+        let call = match call {
+            Call::Prepare => "prepare",
+            Call::Hold => "hold",
+            Call::Commit => "commit",
+            Call::Abort => "abort",
+        };
+        self.calls.get_or_create_owned(&Called { resource: resource.into(), call })
     }
 
     pub(super) fn heuristic(&self) {
@@ -73,6 +150,7 @@ impl Metrics {
     pub(super) fn text<'a>(
         &self,
         open: usize,
+        messages: (u64, u64),
         resources: impl Iterator<Item = &'a Arc<Resource>>,
     ) -> String {
         let mut text = String::new();
@@ -101,6 +179,13 @@ impl Metrics {
                     let _ = writeln!(text, "handfast_{name}{{resource=\"{}\"}} {value}", one.name);
                 }
             }
+        }
+        for (name, help, count) in [
+            ("messages_sent", "Messages that shards took", messages.0),
+            ("messages_dropped", "Messages that were lost on this side", messages.1),
+        ] {
+            let _ = writeln!(text, "# HELP handfast_{name} {help}.");
+            let _ = writeln!(text, "# TYPE handfast_{name} counter\nhandfast_{name}_total {count}");
         }
         text.push_str("# EOF\n");
         text

@@ -22,7 +22,7 @@ use handfast_core::{
 };
 use handfast_log::{ListQuery, Log};
 
-use super::{Inner, Rejected, resource::Resource};
+use super::{Inner, Rejected, metrics::Call, resource::Resource};
 use crate::driver::now_ms;
 
 /// Between the searches right after the start: what the dead node had sent may still arrive at a
@@ -112,14 +112,15 @@ async fn finish(
     branch: BranchId,
     told: Option<(Decision, Vec<Proof>)>,
 ) -> bool {
-    let _call = resource.calling();
     let ack = match &told {
         Some((Decision::Commit, proofs)) => {
+            let _call = resource.calling(Call::Commit);
             let proof = proofs.get(usize::from(branch.index)).cloned().unwrap_or_default();
             tracing::warn!(%branch, "prepared again after its commit: was the server restored?");
             resource.participant.commit(branch.clone(), proof).await
         }
         Some((Decision::Abort(_), _)) | None => {
+            let _call = resource.calling(Call::Abort);
             resource.participant.abort(branch.clone(), Proof::default()).await
         }
     };
@@ -172,7 +173,9 @@ async fn decided(
             // What cannot be read may be a decision to commit: then nothing is an orphan.
             let record = serde_json::from_str(&entry.body).map_err(|_| Rejected::Stopping)?;
             match record {
-                Record::Delegated(delegated) => case = Some(delegated),
+                Record::Delegated(begun)
+                | Record::Begun { case: begun, .. }
+                | Record::PreCommitted { case: begun, .. } => case = Some(begun),
                 Record::Decided { decision, case: own } => {
                     if let Some(case) = own.or(case.take()) {
                         let proofs = case.branches.into_iter().map(|branch| branch.proof);
@@ -201,15 +204,14 @@ async fn decided_lines(
         let mut query = ListQuery { limit: 10_000, ..ListQuery::default() };
         loop {
             let page = reader.list(&query)?;
-            query.before = page.last().map(|line| line.last_position);
-            let is_last = page.len() < query.limit;
             let mark = |line: &handfast_log::Line| {
                 wanted(line.label.split(' ').next().unwrap_or_default())
             };
-            lines.extend(page.into_iter().filter(mark));
-            if is_last {
+            lines.extend(page.lines.into_iter().filter(mark));
+            if page.next.is_none() {
                 return Ok(lines);
             }
+            query.before = page.next;
         }
     });
     read.await

@@ -9,14 +9,20 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use handfast_client::wire;
 use handfast_core::transaction::{Input, Timer};
 use handfast_participants::{InDoubt, Participant, Unreachable};
 
-use super::{Inner, recovery};
+use prometheus_client::metrics::histogram::Histogram;
+
+use super::{
+    Inner,
+    metrics::{Call, Metrics},
+    recovery,
+};
 use crate::driver::now_ms;
 
 /// Most time for one probe or scan.
@@ -28,6 +34,7 @@ pub(super) struct Resource {
     pub(super) name: String,
     pub(super) participant: Arc<dyn Participant>,
     calls: AtomicU64,
+    times: Times,
     probing: AtomicBool,
     seen: Mutex<Seen>,
 }
@@ -41,32 +48,59 @@ struct Seen {
     prepared: u64,
     foreign: u64,
     oldest_ms: Option<u64>,
+    peer: Option<String>,
 }
 
 /// A call that runs.
-pub(super) struct Calling<'a>(&'a AtomicU64);
+pub(super) struct Calling<'a> {
+    calls: &'a AtomicU64,
+    took: &'a Histogram,
+    since: Instant,
+}
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.took.observe(self.since.elapsed().as_secs_f64());
+        self.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
+/// How long calls took, by what was asked.
+struct Times {
+    prepare: Histogram,
+    hold: Histogram,
+    commit: Histogram,
+    abort: Histogram,
+}
+
 impl Resource {
-    pub(super) fn new(name: String, participant: Arc<dyn Participant>) -> Self {
+    pub(super) fn new(name: String, participant: Arc<dyn Participant>, metrics: &Metrics) -> Self {
+        let times = Times {
+            prepare: metrics.calls(&name, Call::Prepare),
+            hold: metrics.calls(&name, Call::Hold),
+            commit: metrics.calls(&name, Call::Commit),
+            abort: metrics.calls(&name, Call::Abort),
+        };
         Self {
             name,
             participant,
+            times,
             calls: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
 
-    /// Counts a call until it is dropped.
-    pub(super) fn calling(&self) -> Calling<'_> {
+    /// Counts a call until it is dropped, and measures it.
+    pub(super) fn calling(&self, call: Call) -> Calling<'_> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        Calling(&self.calls)
+        let took = match call {
+            Call::Prepare => &self.times.prepare,
+            Call::Hold => &self.times.hold,
+            Call::Commit => &self.times.commit,
+            Call::Abort => &self.times.abort,
+        };
+        Calling { calls: &self.calls, took, since: Instant::now() }
     }
 
     /// Why it is down, if it is.
@@ -74,6 +108,19 @@ impl Resource {
         let seen = self.seen();
         let fault = seen.last_fault.as_deref().unwrap_or("it did not answer");
         seen.is_down.then(|| format!("resource `{}` is down: {fault}", self.name))
+    }
+
+    /// Whether it can take part in a pact; why not. A resource that is away stays what it was.
+    pub(super) fn speaks_with_peers(&self) -> Result<(), String> {
+        let (name, seen) = (&self.name, self.seen());
+        match &seen.peer {
+            Some(peer) if peer == name => Ok(()),
+            Some(peer) => Err(format!("resource `{name}` is the shard `{peer}`: name both alike")),
+            None if seen.scanned_at_ms.is_none() => {
+                Err(format!("resource `{name}` has not answered since the node started"))
+            }
+            None => Err(format!("resource `{name}` has no peers to finish a transaction with")),
+        }
     }
 
     /// Something smelled of an unreachable server: looks closer, unless somebody does already.
@@ -111,6 +158,7 @@ impl Resource {
                 seen.scanned_at_ms = Some(now_ms());
                 seen.prepared = found.own.len() as u64;
                 seen.foreign = found.foreign;
+                seen.peer = found.peer.clone();
                 seen.oldest_ms = found.own.iter().filter_map(|(_, age_ms)| *age_ms).max();
             }
             Err(Unreachable(fault)) => {
@@ -162,6 +210,7 @@ impl Resource {
             oldest_in_doubt_ms: seen.oldest_ms,
             scanned_at_ms: seen.scanned_at_ms,
             calls: self.calls.load(Ordering::Relaxed),
+            peer: seen.peer.clone(),
         }
     }
 

@@ -4,6 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use handfast_client::wire;
 use handfast_core::{
     id::{BranchId, Cluster, RunId},
+    pact::{Pact, Way},
     transaction::{
         AckWhen, Answer, Case, Decision, Fate, Index, Known, KnownBranch, Live, Reason, Record,
         Saved, Telling, Transaction, Voted, Voting,
@@ -11,7 +12,7 @@ use handfast_core::{
     vote::Vote,
     work::{Param, Rows},
 };
-use handfast_log::{Entry, Line, ListQuery, Partition, Sqlite};
+use handfast_log::{Entry, ListQuery, Page, Partition, Sqlite};
 
 use super::Rejected;
 use crate::driver::now_ms;
@@ -30,6 +31,7 @@ fn bare(gid: &str, outcome: wire::Outcome, state: wire::State) -> wire::Transact
         gid: gid.into(),
         outcome,
         state,
+        decide: wire::Decide::Log,
         stuck: false,
         reason: None,
         decided_at_ms: None,
@@ -84,6 +86,12 @@ fn abort_reason(reason: &Reason) -> wire::AbortReason {
     }
 }
 
+/// What the request was that began it, if it did.
+pub(super) fn fingerprint<'a>(saved: &'a Saved, live: &'a Live) -> Option<&'a str> {
+    let known = saved.known.as_ref().map(|known| &known.fingerprint);
+    known.or(live.voting.as_ref().map(|voting| &voting.fingerprint)).map(String::as_str)
+}
+
 /// A transaction as its machine knows it; none if nothing is known.
 pub(super) fn transaction(
     gid: &str,
@@ -99,6 +107,7 @@ pub(super) fn transaction(
         (Some(known), _) => {
             let mut view = bare(gid, outcome(known), state(known.state()));
             view.stuck = known.is_stuck();
+            view.decide = decide(known.pact.as_ref());
             if let Some(Decision::Abort(reason)) = &known.decision {
                 view.reason = Some(abort_reason(reason));
             }
@@ -110,6 +119,7 @@ pub(super) fn transaction(
         }
         (None, Some(voting)) => {
             let mut view = bare(gid, wire::Outcome::Unknown, voting_state(voting));
+            view.decide = decide(voting.pact.as_ref());
             let branches = voting.branches.iter().enumerate();
             view.branches = branches
                 .map(|(index, (name, resource, vote))| {
@@ -119,6 +129,14 @@ pub(super) fn transaction(
             Some(view)
         }
         (None, None) => None,
+    }
+}
+
+fn decide(pact: Option<&Pact>) -> wire::Decide {
+    match pact.map(|pact| pact.way) {
+        None => wire::Decide::Log,
+        Some(Way::ThreePhase) => wire::Decide::ThreePhase,
+        Some(Way::Paxos) => wire::Decide::Paxos,
     }
 }
 
@@ -233,6 +251,11 @@ pub(super) fn add_timeline(view: &mut wire::Transaction, entries: &[Entry]) {
                 let saw = if committed { "committed" } else { "aborted" };
                 ("resolved", name(view, branch), format!("as {saw}: {reason}"))
             }
+            Record::Begun { pact, .. } => ("begun", None, pact.to_string()),
+            Record::PreCommitted { case, .. } => ("precommitted", None, votes(&case)),
+            Record::Claimed { ballot } => ("claimed", None, ballot.to_string()),
+            Record::Promised { ballot } => ("promised", None, ballot.to_string()),
+            Record::Accepted { proposal } => ("accepted", None, proposal.to_string()),
             Record::Finished => ("finished", None, String::new()),
         };
         view.timeline.push(wire::TimelineEntry {
@@ -338,16 +361,9 @@ pub(super) fn query(filter: &wire::ListFilter) -> Result<ListQuery, Rejected> {
 }
 
 /// A page of what memory and log know.
-pub(super) fn page(
-    voting: Vec<wire::TransactionLine>,
-    lines: Vec<Line>,
-    limit: usize,
-) -> wire::TransactionPage {
-    let next = match lines.len() < limit {
-        true => None,
-        false => lines.last().map(|line| line.last_position.to_string()),
-    };
-    let recorded = lines.into_iter().map(|line| {
+pub(super) fn page(voting: Vec<wire::TransactionLine>, recorded: Page) -> wire::TransactionPage {
+    let next = recorded.next.map(|position| position.to_string());
+    let recorded = recorded.lines.into_iter().map(|line| {
         let words: Vec<&str> = line.label.split(' ').collect();
         let resources = words.iter().filter(|word| !word.starts_with('!'));
         wire::TransactionLine {

@@ -18,7 +18,9 @@ pub struct Begin {
     pub ack: wire::AckWhen,
     /// Whether to wait for `commit` after the votes.
     pub hold: bool,
-    /// What makes two requests with one gid the same: a hash over branches and hold.
+    /// How commit or abort is decided.
+    pub decide: wire::Decide,
+    /// What makes two requests with one gid the same: a hash over branches, hold and decide.
     pub fingerprint: String,
     /// How long the caller waits; 0 = not at all.
     pub wait_ms: u64,
@@ -62,6 +64,9 @@ pub enum Rejected {
     /// The node is stopping, or its log has failed.
     #[error("the node is stopping")]
     Stopping,
+    /// What the log holds of this transaction cannot be read.
+    #[error("the records of this transaction are damaged; the node's own log says how")]
+    Damaged,
     /// The gid is taken.
     #[error("this gid was used with other content")]
     OtherContent,
@@ -74,6 +79,14 @@ pub enum Rejected {
     /// Not configured.
     #[error("no such resource: {0}")]
     NoSuchResource(String),
+    /// The branch's participant, or what the transaction needs besides, cannot decide in this way.
+    #[error("{why}")]
+    DecideUnsupported {
+        /// The branch, if it is one.
+        branch: Option<String>,
+        /// What is missing.
+        why: String,
+    },
     /// The transaction is in a state where this cannot be done.
     #[error("{0}")]
     WrongState(String),

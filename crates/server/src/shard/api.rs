@@ -20,7 +20,10 @@ use handfast_core::{
 };
 use handfast_participants::http::{
     BODY_BYTES_MAX,
-    words::{AckWord, Acked, Branches, Check, InDoubtBranch, PROTOCOL, Prepare, VoteWord, Voted},
+    words::{
+        AckWord, Acked, Branches, Check, InDoubtBranch, MESSAGES_MAX, Messages, PROTOCOL, Prepare,
+        Taken, VoteWord, Voted,
+    },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
@@ -51,6 +54,8 @@ pub(super) fn router(shared: Arc<Shared>, token: Option<&str>) -> Router {
         .route("/v1/branches/{branch}/prepare", post(prepare))
         .route("/v1/branches/{branch}/commit", post(commit))
         .route("/v1/branches/{branch}/abort", post(abort))
+        .route("/v1/messages", post(messages))
+        .route("/v1/peers", get(peers))
         .route("/v1/check", get(async || Json(Check { protocol: PROTOCOL.into() })))
         .route("/v1/keys", get(keys).put(load))
         .route_layer(middleware::from_fn(move |request, next| admit(digest, request, next)))
@@ -79,13 +84,17 @@ async fn prepare(
     body: Bytes,
 ) -> Answered<Voted> {
     let branch = parse_branch(&branch)?;
-    let Prepare { work, within_ms } = read(&headers, &body)?;
+    let Prepare { work, within_ms, pact } = read(&headers, &body)?;
     let Work::Keys(ops) = work else {
         return Err(Problem::new(&codes::WRONG_WORK, "a shard understands `keys`, not `sql`"));
     };
+    if let Some(pact) = &pact {
+        let fits = shared.peers.check(&branch, pact);
+        fits.map_err(|why| Problem::new(&codes::DECIDE_UNSUPPORTED, why))?;
+    }
     stop_point::reach("prepare_taken");
     let lock_wait_ms = within_ms.min(LOCK_WAIT_MS);
-    let prepare = |request| Input::Prepare { request, branch, ops, lock_wait_ms };
+    let prepare = |request| Input::Prepare { request, branch, ops, lock_wait_ms, pact };
     match shared.ask(prepare).await? {
         Answer::Voted { vote, rows } => {
             let (vote, refusal) = match vote {
@@ -140,15 +149,63 @@ async fn branches(
     let after = after.as_deref().map(parse_branch).transpose()?;
     let page = shared.look(move |saved, live| {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut ids = saved.prepared.range((from, Bound::Unbounded)).map(|(id, _)| id.to_string());
+        let mut ids = saved.prepared.range((from, Bound::Unbounded)).map(|(id, _)| id.clone());
         let page: Vec<_> = ids.by_ref().take(BRANCHES_PAGE).collect();
-        let next = if ids.next().is_some() { page.last().cloned() } else { None };
+        let next = if ids.next().is_some() { page.last().map(ToString::to_string) } else { None };
         (page, next, live.waiting.len() as u64)
     });
     let (page, next, waiting) = page.await?;
-    let listed = |branch| InDoubtBranch { branch, age_ms: None };
+    let listed = |branch: BranchId| {
+        let age_ms = Some(shared.ages.age_ms(&branch));
+        InDoubtBranch { branch: branch.to_string(), age_ms }
+    };
     let in_doubt = page.into_iter().map(listed).collect();
-    Ok(Json(Branches { in_doubt, waiting, foreign: 0, next }))
+    let peer = shared.peers.me().map(Into::into);
+    Ok(Json(Branches { in_doubt, waiting, foreign: 0, next, peer }))
+}
+
+/// Takes messages of a peer. Those for which there is no room are lost: they come again.
+async fn messages(State(shared): Api, headers: HeaderMap, body: Bytes) -> Answered<Taken> {
+    let Messages { messages } = read(&headers, &body)?;
+    if messages.len() > MESSAGES_MAX {
+        let detail = format!("{} messages; the limit is {MESSAGES_MAX}", messages.len());
+        return Err(Problem::new(&codes::WRONG_SHAPE, detail));
+    }
+    stop_point::reach("messages_taken");
+    let mut taken = 0;
+    for message in messages.into_iter().filter(|message| shared.peers.admits(message)) {
+        match shared.driver().try_send(addressed(Input::Received { message })) {
+            Ok(()) => taken += 1,
+            Err(NotTaken::Full) => break,
+            Err(stopped) => return Err(stopped.into()),
+        }
+    }
+    Ok(Json(Taken { taken }))
+}
+
+/// Whom the shard knows, and how many messages went there or were lost.
+async fn peers(State(shared): Api) -> Json<PeersPage> {
+    Json(shared.peers.page())
+}
+
+/// Whom the shard knows.
+#[derive(Serialize)]
+pub(super) struct PeersPage {
+    /// The shard's own name.
+    pub name: Option<String>,
+    /// Messages to each peer since the start.
+    pub peers: BTreeMap<String, Outgoing>,
+    /// Messages that were dropped because this shard does not know whom they are about.
+    pub unknown: u64,
+}
+
+/// Messages to one peer.
+#[derive(Serialize)]
+pub(super) struct Outgoing {
+    /// Those that it took.
+    pub sent: u64,
+    /// Those that were lost on this side.
+    pub dropped: u64,
 }
 
 /// Committed values, in the order of the keys.
@@ -169,7 +226,7 @@ struct Key {
 }
 
 async fn keys(State(shared): Api, Query(page): Query<Page>) -> Answered<KeysPage> {
-    shared.look(move |saved, _| keys_page(saved, &page)).await.map(Json)
+    Ok(Json(shared.look(move |saved, _| keys_page(saved, &page)).await?))
 }
 
 fn keys_page(saved: &Saved, Page { prefix, after, limit }: &Page) -> KeysPage {
@@ -222,7 +279,7 @@ async fn load(State(shared): Api, headers: HeaderMap, body: Bytes) -> Answered<L
 }
 
 async fn ready(State(shared): Api) -> Result<&'static str, Problem> {
-    shared.look(|_, _| "ready").await
+    Ok(shared.look(|_, _| "ready").await?)
 }
 
 impl Shared {
@@ -235,10 +292,10 @@ impl Shared {
     }
 
     /// Looks at the machine between two turns.
-    async fn look<T: Send + 'static>(
+    pub(super) async fn look<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Saved, &Live) -> T + Send + 'static,
-    ) -> Result<T, Problem> {
+    ) -> Result<T, NotTaken> {
         let (seen, see) = oneshot::channel();
         self.driver().with(move |partition| {
             let mut machines = partition.machines();
@@ -249,7 +306,7 @@ impl Shared {
             };
             drop(seen.send(seen_now));
         })?;
-        Ok(see.await.map_err(|_| NotTaken::Stopped)?)
+        see.await.map_err(|_| NotTaken::Stopped)
     }
 }
 

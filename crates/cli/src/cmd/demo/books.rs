@@ -80,13 +80,13 @@ fn accounts(plan: &Plan, bank: usize, books: &Books) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Demo;
+    use crate::args::{Decide, Demo};
 
     /// Two transfers, one done and one not; `break_it` then spoils the books.
     fn found(answers: [Answer; 2], break_it: impl FnOnce(&Plan, &mut [Books; 2])) -> Vec<String> {
         let (transfers, clients, kills, seed) = (2, 1, 0, Some(3));
-        let resource = Vec::new();
-        let plan = Plan::new(&Demo { transfers, clients, kills, seed, resource, keep: false });
+        let (resource, decide, keep) = (Vec::new(), Decide::Log, false);
+        let plan = Plan::new(&Demo { transfers, clients, kills, seed, resource, decide, keep });
         let of = &plan.transfers[0];
         let mut books: [Books; 2] = Default::default();
         for books in &mut books {

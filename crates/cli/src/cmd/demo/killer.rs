@@ -2,15 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::time::Instant;
+
 use super::{
     plan::{Kill, Plan, Victim},
+    process::Process,
     screen::Screen,
     teller::Tellers,
     world::World,
 };
-use crate::output::span_of;
+use crate::{args::Decide, output::span_of};
 
-/// Carries out the plan's kills; how many met whom.
+/// Carries out the plan's kills; how many met whom. The first of two nodes is away while others
+/// are killed; what else dies is back before the next.
 pub async fn run(
     world: &mut World,
     plan: &Arc<Plan>,
@@ -18,17 +22,52 @@ pub async fn run(
     screen: &Screen,
 ) -> Result<BTreeMap<String, usize>, String> {
     let mut kills = BTreeMap::new();
+    let mut back_at = None;
     for kill in &plan.kills {
-        tellers.reached(kill.after).await;
-        let who = strike(world, kill, screen).await?;
+        tokio::select! {
+            () = tellers.reached(kill.after) => {}
+            () = until(back_at), if back_at.is_some() => {
+                back_at = None;
+                world.nodes[0].start().await?;
+                tellers.reached(kill.after).await;
+            }
+        }
+        let who = match kill.victim {
+            Victim::FirstNode => {
+                let node = &mut world.nodes[0];
+                node.kill().await;
+                let comes_back = plan.decide == Decide::Log;
+                back_at = comes_back.then(|| Instant::now() + kill.dead);
+                let dead = if comes_back { span_of(kill.dead) } else { "good".into() };
+                say(screen, node, kill, &dead);
+                node.name.clone()
+            }
+            Victim::Node | Victim::Bank(_) => strike(world, kill, screen).await?,
+        };
         *kills.entry(who).or_default() += 1;
+    }
+    if back_at.is_some() {
+        until(back_at).await;
+        world.nodes[0].start().await?;
     }
     Ok(kills)
 }
 
+async fn until(at: Option<Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+fn say(screen: &Screen, process: &Process, kill: &Kill, dead: &str) {
+    screen.say(&format!("killed {} after {} transfers, for {dead}", process.name, kill.after));
+}
+
+/// Kills, and starts again.
 async fn strike(world: &mut World, kill: &Kill, screen: &Screen) -> Result<String, String> {
+    let last = world.nodes.len() - 1;
     let process = match kill.victim {
-        Victim::Node => &mut world.node,
+        Victim::Node | Victim::FirstNode => &mut world.nodes[last],
         Victim::Bank(bank) => match world.shards.get_mut(bank) {
             Some(shard) => shard,
             None => {
@@ -40,8 +79,7 @@ async fn strike(world: &mut World, kill: &Kill, screen: &Screen) -> Result<Strin
         },
     };
     process.kill().await;
-    let dead = span_of(kill.dead);
-    screen.say(&format!("killed {} after {} transfers, for {dead}", process.name, kill.after));
+    say(screen, process, kill, &span_of(kill.dead));
     tokio::time::sleep(kill.dead).await;
     process.start().await?;
     Ok(process.name.clone())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::args::Demo;
+use crate::args::{Decide, Demo};
 
 /// Accounts in each bank.
 pub const ACCOUNTS: u32 = 100;
@@ -14,6 +14,8 @@ pub struct Plan {
     /// Makes the gids of this demo different from those of every other.
     pub name: String,
     pub clients: u32,
+    pub decide: Decide,
+    pub has_two_nodes: bool,
     pub transfers: Vec<Transfer>,
     /// In the order in which they happen.
     pub kills: Vec<Kill>,
@@ -39,9 +41,15 @@ pub struct Kill {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Victim {
+    /// The node that is there to the end.
     Node,
+    /// The other one, which comes back only if its transfers cannot end without it.
+    FirstNode,
     Bank(usize),
 }
+
+/// How long the first node is dead where it comes back: as if somebody had to see to it.
+pub const FIRST_NODE_DEAD: Duration = Duration::from_secs(5);
 
 impl Plan {
     pub fn new(args: &Demo) -> Self {
@@ -50,7 +58,21 @@ impl Plan {
         let name = super::world::fresh_name();
         let transfers = (0..args.transfers).map(|_| Transfer::choose(&mut chance)).collect();
         let kills = kills(args, &mut chance);
-        Self { seed, name, clients: args.clients, transfers, kills }
+        let Demo { clients, decide, .. } = *args;
+        Self { seed, name, clients, decide, has_two_nodes: false, transfers, kills }
+    }
+
+    /// A world of two nodes, of which the first is killed in the middle: for good if `decide` lets
+    /// its transfers end without it. Half as many transfers, since they are run in both ways.
+    pub fn with_two_nodes(args: &Demo, seed: u64, decide: Decide) -> Self {
+        let transfers = args.transfers.div_ceil(2);
+        let half = Demo { transfers, seed: Some(seed), decide, ..args.clone() };
+        let mut plan = Self { has_two_nodes: true, ..Self::new(&half) };
+        let middle = plan.kills.len() / 2;
+        if let Some(kill) = plan.kills.get_mut(middle) {
+            (kill.victim, kill.dead) = (Victim::FirstNode, FIRST_NODE_DEAD);
+        }
+        plan
     }
 
     /// The gid of a transfer.
@@ -113,9 +135,13 @@ mod tests {
     use super::*;
 
     fn plan(seed: u64, kills: u32) -> Plan {
-        let resource = Vec::new();
+        Plan::new(&demo(seed, kills))
+    }
+
+    fn demo(seed: u64, kills: u32) -> Demo {
+        let (resource, decide) = (Vec::new(), Decide::Log);
         let (transfers, clients, seed) = (500, 4, Some(seed));
-        Plan::new(&Demo { transfers, clients, kills, seed, resource, keep: false })
+        Demo { transfers, clients, kills, seed, resource, decide, keep: false }
     }
 
     #[test]
@@ -136,5 +162,17 @@ mod tests {
         for victim in [Victim::Node, Victim::Bank(0), Victim::Bank(1)] {
             assert_eq!(plan.kills.iter().filter(|kill| kill.victim == victim).count(), 2);
         }
+    }
+
+    #[test]
+    fn both_ways_meet_the_same_kills() {
+        let kills = |decide| {
+            let plan = Plan::with_two_nodes(&demo(7, 5), 7, decide);
+            plan.kills.iter().map(|k| (k.after, k.victim, k.dead)).collect::<Vec<_>>()
+        };
+        let of_paxos = kills(Decide::Paxos);
+        assert_eq!(of_paxos, kills(Decide::Log));
+        let firsts = of_paxos.iter().filter(|(_, victim, _)| *victim == Victim::FirstNode);
+        assert_eq!(firsts.count(), 1);
     }
 }

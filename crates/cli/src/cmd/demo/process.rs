@@ -86,13 +86,13 @@ impl Process {
 /// Ports that nobody listens on now, outside the range from which systems choose the ports of
 /// outgoing connections: there, a client that calls a dead server may be given the server's own
 /// port, and so keep it from coming back.
-pub fn free_ports() -> Result<[u16; 3], String> {
+pub fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 12_000;
     // Each demo looks at other ports first.
-    let start = (std::process::id() % u32::from(COUNT / 3)) as u16 * 3;
+    let start = (std::process::id() % u32::from(COUNT / N as u16)) as u16 * N as u16;
     let candidates = (0..COUNT).map(|step| FIRST + (start + step) % COUNT);
-    let free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(3);
+    let free = candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(N);
     let free: Vec<u16> = free.collect();
     free.try_into().map_err(|_| "there is no free port on 127.0.0.1".into())
 }

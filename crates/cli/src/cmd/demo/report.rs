@@ -7,10 +7,10 @@ use serde::Serialize;
 use super::{
     bank::Books,
     books::{disagreements, sum},
-    plan::Plan,
+    plan::{FIRST_NODE_DEAD, Plan},
     teller::Answer,
 };
-use crate::output::span;
+use crate::output::{span, span_of};
 
 /// How many lines of what is wrong are shown as text; JSON has them all.
 const SHOWN: usize = 20;
@@ -34,6 +34,7 @@ pub struct Story {
 #[derive(Serialize)]
 pub struct Report {
     seed: u64,
+    decide: &'static str,
     clients: u32,
     transfers: usize,
     took_ms: u64,
@@ -60,6 +61,7 @@ impl Report {
     pub fn new(plan: &Plan, story: Story) -> Self {
         let mut report = Self {
             seed: plan.seed,
+            decide: plan.decide.name(),
             clients: plan.clients,
             transfers: plan.transfers.len(),
             took_ms: ms(story.took),
@@ -129,7 +131,10 @@ impl Report {
 
     fn counts(&self) -> String {
         let (transfers, clients, took) = (self.transfers, self.clients, span(self.took_ms));
-        let mut text = format!("\n  {transfers} transfers by {clients} clients in {took}\n\n");
+        let decide = self.decide;
+        let mut text = format!(
+            "\n  {transfers} transfers by {clients} clients in {took}, decided by {decide}\n\n"
+        );
         let mut line = |what: &str, value: String| {
             let _ = writeln!(text, "  {what:18} {value}");
         };
@@ -151,6 +156,38 @@ impl Report {
         line("kills", if kills.is_empty() { "none".into() } else { kills.join(", ") });
         line("longest in doubt", span(self.longest_in_doubt_ms));
         line("money", format!("{} before, {} after", self.money_before, self.money_after));
+        text
+    }
+}
+
+/// The same kills met both ways to decide.
+#[derive(Serialize)]
+pub struct Comparison {
+    chosen: Report,
+    log: Report,
+}
+
+impl Comparison {
+    pub fn new(chosen: Report, log: Report) -> Self {
+        Self { chosen, log }
+    }
+
+    /// True if nothing is wrong in either.
+    pub fn holds(&self) -> bool {
+        self.chosen.holds() && self.log.holds()
+    }
+
+    pub fn text(&self) -> String {
+        let mut text = self.chosen.text() + &self.log.text();
+        text.push_str("\n  longest in doubt, with the same kills\n");
+        let back = span_of(FIRST_NODE_DEAD);
+        for (report, node) in [
+            (&self.chosen, "the first node never came back".to_owned()),
+            (&self.log, format!("the first node was back after {back}, since log needs it")),
+        ] {
+            let longest = span(report.longest_in_doubt_ms);
+            let _ = writeln!(text, "    {:12} {longest:>10}   {node}", report.decide);
+        }
         text
     }
 }

@@ -13,8 +13,8 @@ pub struct Screen {
 }
 
 impl Screen {
-    pub fn new(transfers: u32) -> Self {
-        let total = u64::from(transfers);
+    pub fn new(transfers: usize) -> Self {
+        let total = transfers as u64;
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("{bar:30} {pos}/{len} transfers  {msg}");
             ProgressBar::new(total).with_style(style.expect("the template is right"))

@@ -20,6 +20,8 @@ use super::{
 
 /// How long a caller goes on asking, and the transaction's own timeout.
 const PATIENT: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(3));
+/// Where there is another node to go to, it is not worth while to be patient with a dead one.
+const QUICK: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(3));
 /// One caller is in a hurry, and is told "unknown" more often than the others.
 const HASTY: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(500));
 
@@ -78,12 +80,18 @@ pub fn open(world: &World, plan: &Arc<Plan>, screen: &Arc<Screen>) -> Result<Tel
     });
     let mut tasks = JoinSet::new();
     for number in 0..plan.clients {
-        let (patience, timeout) = if number == 1 { HASTY } else { PATIENT };
-        let hf = Handfast::builder(&world.node.url).timeout(patience).build();
-        let hf = hf.map_err(|e| e.to_string())?;
+        let (patience, timeout) = match number {
+            1 => HASTY,
+            _ if world.nodes.len() > 1 => QUICK,
+            _ => PATIENT,
+        };
+        // They begin at different nodes.
+        let nodes = world.nodes.iter().cycle().skip(number as usize).take(world.nodes.len());
+        let nodes = nodes.map(|node| Handfast::builder(&node.url).timeout(patience).build());
+        let nodes = nodes.collect::<Result<Vec<_>, _>>().map_err(|e| e.to_string())?;
         let shared = shared.clone();
         tasks.spawn(async move {
-            shared.work(&hf, timeout).await;
+            shared.work(&nodes, timeout).await;
             Ok(())
         });
     }
@@ -108,8 +116,10 @@ impl Tellers {
 }
 
 impl Shared {
-    async fn work(&self, hf: &Handfast, timeout: Duration) {
+    async fn work(&self, nodes: &[Handfast], timeout: Duration) {
         let mut pause = PAUSE_FIRST;
+        let mut turn = nodes.iter().cycle();
+        let mut hf = turn.next().expect("a cycle has no end");
         loop {
             let number = self.next.fetch_add(1, Relaxed);
             let Some(transfer) = self.plan.transfers.get(number) else { return };
@@ -120,6 +130,11 @@ impl Shared {
                 Ok(Outcome::Committed(_) | Outcome::Unknown(_)) => false,
                 Err(_) => true,
             };
+            // A node that did not answer: the next transfer is asked for elsewhere. This one is
+            // not, since the other node would run it a second time.
+            if matches!(&ended, Ok(Outcome::Unknown(_)) | Err(_)) {
+                hf = turn.next().expect("a cycle has no end");
+            }
             self.keep(number, Answer::of(ended));
             if away {
                 tokio::time::sleep(pause).await;
@@ -138,7 +153,7 @@ impl Shared {
         of: &Transfer,
     ) -> Result<Outcome, Error> {
         let (payer, payee) = (&self.banks[of.payer], &self.banks[1 - of.payer]);
-        let transaction = hf.transaction(gid).timeout(timeout);
+        let transaction = hf.transaction(gid).timeout(timeout).decide(self.plan.decide.into());
         let transaction = payer.branch(transaction, "debit", of.from, -of.amount);
         let transaction = payee.branch(transaction, "credit", of.to, of.amount);
         transaction.run().await

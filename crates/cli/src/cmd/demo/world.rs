@@ -1,8 +1,8 @@
 //! The processes and banks of one demo, in a directory of their own.
 
 use std::{
-    collections::hash_map::RandomState, fmt::Write as _, hash::BuildHasher as _, path::Path,
-    sync::Arc,
+    collections::hash_map::RandomState, ffi::OsString, fmt::Write as _, hash::BuildHasher as _,
+    path::Path, sync::Arc,
 };
 
 use handfast_client::{Handfast, Shard, wire::FindingLevel};
@@ -17,8 +17,9 @@ use super::{
 const STARTS: usize = 5;
 
 pub struct World {
-    /// Declared first, so that the processes are gone when the directory is removed.
-    pub node: Process,
+    /// Declared first, so that the processes are gone when the directory is removed. One or two;
+    /// the last one is there to the end.
+    pub nodes: Vec<Process>,
     /// The banks' processes; none for databases, which are not ours to start.
     pub shards: Vec<Process>,
     pub banks: Arc<[Bank; 2]>,
@@ -35,11 +36,25 @@ pub struct Own {
 }
 
 impl World {
+    /// A node over the resources or over two banks of its own.
     pub async fn start(resources: &[(String, String)], screen: &Screen) -> Result<Self, String> {
+        Self::start_nodes(1, resources, screen).await
+    }
+
+    /// Two nodes over two banks of their own.
+    pub async fn start_two(screen: &Screen) -> Result<Self, String> {
+        Self::start_nodes(2, &[], screen).await
+    }
+
+    async fn start_nodes(
+        nodes: usize,
+        resources: &[(String, String)],
+        screen: &Screen,
+    ) -> Result<Self, String> {
         let mut why = String::new();
         for _ in 0..STARTS {
             // Somebody may take a port between our look and the start: then look again.
-            match Self::start_once(resources, screen).await {
+            match Self::start_once(nodes, resources, screen).await {
                 Err(e) if e.contains("in use") => why = e,
                 started => return started,
             }
@@ -47,35 +62,34 @@ impl World {
         Err(why)
     }
 
-    async fn start_once(resources: &[(String, String)], screen: &Screen) -> Result<Self, String> {
+    async fn start_once(
+        nodes: usize,
+        resources: &[(String, String)],
+        screen: &Screen,
+    ) -> Result<Self, String> {
         let directory = tempfile::Builder::new().prefix("handfast-demo-").tempdir();
         let directory = directory.map_err(|e| format!("failed to make a directory: {e}"))?;
         let path = directory.path();
-        let cluster = fresh_name();
-        let ports = free_ports()?;
-        let node_url = format!("http://127.0.0.1:{}", ports[0]);
+        let [port_a, port_b, of_nodes @ ..] = free_ports::<4>()?;
+        let names: &[_] =
+            if nodes == 1 { &["the node"] } else { &["the first node", "the second node"] };
+        let nodes = names.iter().zip(of_nodes);
+        let nodes: Vec<NodeAt> =
+            nodes.map(|(name, port)| NodeAt { name, port, cluster: fresh_name() }).collect();
         let (shards, banks) = match resources {
             [first, second] => {
-                (Vec::new(), [database(0, first, &cluster), database(1, second, &cluster)])
+                let cluster = &nodes[0].cluster;
+                (Vec::new(), [database(0, first, cluster), database(1, second, cluster)])
             }
             _ => {
-                let a = shard("bank-a", ports[1], &node_url, path);
-                let b = shard("bank-b", ports[2], &node_url, path);
+                let a = shard(("bank-a", port_a), ("bank-b", port_b), &nodes, path);
+                let b = shard(("bank-b", port_b), ("bank-a", port_a), &nodes, path);
                 let banks = [shard_bank(&a)?, shard_bank(&b)?];
                 (vec![a, b], banks)
             }
         };
-        let config = path.join("node.toml");
-        let text = settings(path, ports[0], &cluster, &banks);
-        std::fs::write(&config, text).map_err(|e| format!("failed to write settings: {e}"))?;
-        let node = Process {
-            name: "the node".into(),
-            args: ["serve".into(), "--config".into(), config.into()].into(),
-            url: node_url,
-            log: path.join("node.log"),
-            child: None,
-        };
-        let mut world = Self { node, shards, banks: Arc::new(banks), directory };
+        let nodes = nodes.iter().map(|at| node(at, path, &banks)).collect::<Result<_, _>>()?;
+        let mut world = Self { nodes, shards, banks: Arc::new(banks), directory };
         match world.open(screen).await {
             Ok(()) => Ok(world),
             Err(why) => {
@@ -92,17 +106,22 @@ impl World {
         for bank in self.banks.iter() {
             bank.open().await?;
         }
-        self.node.start().await?;
-        for bank in self.banks.iter() {
-            self.check(bank, screen).await?;
+        for node in &mut self.nodes {
+            node.start().await?;
         }
+        for node in &self.nodes {
+            for bank in self.banks.iter() {
+                Self::check(node, bank, screen).await?;
+            }
+        }
+        let nodes = if self.nodes.len() == 1 { "a node" } else { "two nodes" };
         let names = [self.banks[0].name(), self.banks[1].name()];
-        screen.say(&format!("a node and two banks, {} and {}, are running", names[0], names[1]));
+        screen.say(&format!("{nodes} and two banks, {} and {}, are running", names[0], names[1]));
         Ok(())
     }
 
-    async fn check(&self, bank: &Bank, screen: &Screen) -> Result<(), String> {
-        let hf = Handfast::builder(&self.node.url).build().map_err(|e| e.to_string())?;
+    async fn check(node: &Process, bank: &Bank, screen: &Screen) -> Result<(), String> {
+        let hf = Handfast::builder(&node.url).build().map_err(|e| e.to_string())?;
         let findings = hf.check(bank.name()).await.map_err(|e| e.to_string())?;
         let mut missing = String::new();
         for finding in findings {
@@ -123,9 +142,8 @@ impl World {
 
     /// Stops and removes everything, or says what is kept where.
     pub async fn end(mut self, keep: bool) -> Option<String> {
-        self.node.kill().await;
-        for shard in &mut self.shards {
-            shard.kill().await;
+        for process in self.nodes.iter_mut().chain(&mut self.shards) {
+            process.kill().await;
         }
         let mut said = Vec::new();
         if !keep {
@@ -134,7 +152,9 @@ impl World {
             }
         } else if self.shards.is_empty() {
             // The directory stays, and this file may hold passwords.
-            let _ = std::fs::remove_file(self.directory.path().join("node.toml"));
+            for node in &self.nodes {
+                let _ = std::fs::remove_file(node.log.with_extension("toml"));
+            }
             for bank in self.banks.iter() {
                 let own = bank.own().map(|own| &own.name);
                 said.extend(own.map(|own| format!("kept in {}: {own}", bank.name())));
@@ -154,21 +174,52 @@ pub fn fresh_name() -> String {
     format!("demo-{:08x}", random as u32)
 }
 
-fn shard(name: &str, port: u16, node_url: &str, directory: &Path) -> Process {
+/// Where a node will be.
+struct NodeAt {
+    name: &'static str,
+    port: u16,
+    cluster: String,
+}
+
+impl NodeAt {
+    fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+fn node(at: &NodeAt, directory: &Path, banks: &[Bank; 2]) -> Result<Process, String> {
+    let file = at.name.replace(' ', "-");
+    let config = directory.join(format!("{file}.toml"));
+    std::fs::write(&config, settings(&directory.join(&file), at, banks))
+        .map_err(|e| format!("failed to write settings: {e}"))?;
+    Ok(Process {
+        name: at.name.into(),
+        args: ["serve".into(), "--config".into(), config.into()].into(),
+        url: at.url(),
+        log: directory.join(format!("{file}.log")),
+        child: None,
+    })
+}
+
+fn shard(
+    (name, port): (&str, u16),
+    (peer, peer_port): (&str, u16),
+    nodes: &[NodeAt],
+    directory: &Path,
+) -> Process {
     let listen = format!("127.0.0.1:{port}");
-    let data = directory.join(name);
+    let mut args: Vec<OsString> = vec!["shard".into()];
+    let mut flag = |flag: &str, value: OsString| args.extend([flag.into(), value]);
+    flag("--data-dir", directory.join(name).into());
+    flag("--listen", listen.clone().into());
+    flag("--name", name.into());
+    flag("--peer", format!("{peer}=http://127.0.0.1:{peer_port}").into());
+    for node in nodes {
+        flag("--coordinator", format!("{}={}", node.cluster, node.url()).into());
+    }
     Process {
         name: name.into(),
-        args: [
-            "shard".into(),
-            "--data-dir".into(),
-            data.into(),
-            "--listen".into(),
-            listen.clone().into(),
-            "--coordinator".into(),
-            node_url.into(),
-        ]
-        .into(),
+        args,
         url: format!("http://{listen}"),
         log: directory.join(format!("{name}.log")),
         child: None,
@@ -191,9 +242,9 @@ fn database(number: usize, (name, url): &(String, String), cluster: &str) -> Ban
 }
 
 /// The node's settings. A file and not flags, because everybody can see a process's flags.
-fn settings(directory: &Path, port: u16, cluster: &str, banks: &[Bank; 2]) -> String {
-    let data = quoted(&directory.join("node").to_string_lossy());
-    let cluster = quoted(cluster);
+fn settings(data: &Path, at: &NodeAt, banks: &[Bank; 2]) -> String {
+    let data = quoted(&data.to_string_lossy());
+    let (port, cluster) = (at.port, quoted(&at.cluster));
     let mut text = format!(
         "data_dir = {data}\nlisten = \"127.0.0.1:{port}\"\ncluster = {cluster}\n\
          recovery_interval_ms = 1000\n"

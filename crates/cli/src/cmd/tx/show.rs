@@ -3,13 +3,20 @@
 
 use std::fmt::Write as _;
 
-use handfast_client::wire::{BranchState, BranchView, State, TimelineEntry, Transaction};
+use handfast_client::wire::{BranchState, BranchView, Decide, State, TimelineEntry, Transaction};
 
 use crate::output::{relative, span, table, utc};
 
 pub fn page(t: &Transaction, now_ms: u64) -> String {
     let mut text = format!("{}  {}\n\n", t.gid, state_word(t.state));
     let _ = writeln!(text, "  {}", meaning(t, now_ms));
+    match t.decide {
+        Decide::Log => {}
+        Decide::ThreePhase => {
+            text.push_str("  Its shards may decide without the node (three_phase).\n")
+        }
+        Decide::Paxos => text.push_str("  Its shards may decide without the node (paxos).\n"),
+    }
     if let Some(reason) = &t.reason {
         let branch = reason.branch.as_ref().map(|b| format!("branch {b}: ")).unwrap_or_default();
         let _ = writeln!(text, "  Because: {branch}{} [{}]", reason.message, reason.code);

@@ -220,6 +220,7 @@ impl World {
             timeout_ms: 5000,
             ack: self.rules.ack,
             hold: self.rules.hold && self.rules.mutant != Some(Mutant::HoldIgnored),
+            pact: None,
         }));
     }
 
@@ -325,6 +326,9 @@ impl World {
                 self.branch(run, branch).retry_armed = true;
             }
             Effect::Alarm { .. } => {}
+            Effect::Send { .. } | Effect::Arm { timer: Timer::Lead(_), .. } => {
+                unreachable!("no run has a pact")
+            }
         }
     }
 

@@ -1,0 +1,100 @@
+//! The command lines of what proves and shows how Handfast behaves.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args)]
+pub struct Sim {
+    /// What the first world is drawn from; the next one is drawn from the next number. By chance if
+    /// absent.
+    #[arg(long)]
+    pub seed: Option<u64>,
+    /// End after so many steps. Without --minutes, a million.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub steps: Option<u64>,
+    /// End after so many minutes.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    pub minutes: Option<u64>,
+}
+
+#[derive(Args)]
+pub struct Check {
+    /// What to walk through.
+    pub what: What,
+    /// How many branches.
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
+    pub branches: u8,
+    /// Paxos commit: how many acceptors may be lost; there are twice as many beside the node.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub faults: u8,
+    /// How often the transaction is begun: once, doubled, again after a crash.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
+    pub begins: u8,
+    /// How often a caller wants it aborted.
+    #[arg(long, default_value_t = 0)]
+    pub aborts: u8,
+    /// How often a node dies.
+    #[arg(long, default_value_t = 1)]
+    pub crashes: u16,
+    /// How many messages are lost.
+    #[arg(long, default_value_t = 0)]
+    pub drops: u16,
+    /// How many messages are doubled.
+    #[arg(long, default_value_t = 0)]
+    pub duplicates: u16,
+    /// How often somebody gives up waiting while an answer may still come.
+    #[arg(long, default_value_t = 0)]
+    pub delays: u16,
+    /// How often a node is cut off from all others.
+    #[arg(long, default_value_t = 0)]
+    pub cuts: u16,
+    /// Also check that the branches do nothing that transaction commit does not allow.
+    #[arg(long, conflicts_with = "begins")]
+    pub refines: bool,
+    /// Give up when so many states differ.
+    #[arg(long, default_value_t = 20_000_000)]
+    pub states: usize,
+    /// Give up after so many minutes.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_080))]
+    pub minutes: Option<u64>,
+    /// With `published`: the largest model too, of 1.3 million states.
+    #[arg(long)]
+    pub all: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Two-phase commit over databases.
+    TwoPhase,
+    /// Two-phase commit over Handfast's shards, which ask when they are in doubt.
+    Shards,
+    /// Three-phase commit. With lost messages or a cut it is split, as it must be.
+    ThreePhase,
+    /// Paxos commit.
+    Paxos,
+    /// Models of others, whose numbers of states are known: is the checker right?
+    Published,
+}
+
+#[derive(Args)]
+pub struct Lab {
+    /// Only these experiments; all if none is named.
+    pub experiments: Vec<String>,
+    /// Where the report is written: a page, and a picture for each experiment.
+    #[arg(long, value_name = "DIR", default_value = "./handfast-lab")]
+    pub out: PathBuf,
+    /// What all chance is drawn from; the same seed gives the same numbers.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How often each random trial is made.
+    #[arg(long, default_value_t = 10_000)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    pub trials: u32,
+    /// A message's way to another place and back, on average.
+    #[arg(long, value_name = "MS", default_value_t = 5.0)]
+    pub round_trip_ms: f64,
+    /// A sync, on average.
+    #[arg(long, value_name = "MS", default_value_t = 1.0)]
+    pub sync_ms: f64,
+}

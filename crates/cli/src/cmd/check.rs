@@ -1,0 +1,115 @@
+//! `handfast check`: every schedule of a small world of the production machines.
+
+mod published;
+mod world;
+
+use handfast_sim::{
+    check,
+    explore::{Explored, Options, Progress, Verdict},
+    refinement,
+    world::Action,
+};
+use serde::Serialize;
+
+use super::ticker::Ticker;
+use crate::{
+    args::{Check, What},
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
+    if args.what == What::Published {
+        return published::run(&args, output);
+    }
+    let plan = world::plan(&args)?;
+    let options = Options { states_max: args.states, settles: true };
+    let mut ticker = Ticker::new(output, args.minutes);
+    let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
+    let (explored, reached) = if args.refines {
+        let explored = refinement::run(plan, options, watch);
+        (explored.map_err(|found| Failure::new(Exit::Bug, found.to_string()))?, Vec::new())
+    } else {
+        let report = check::run(plan, options, watch);
+        (report.explored, report.marks.iter().map(|mark| mark.name()).collect())
+    };
+    let report = Report::new(&explored, reached, ticker.finish());
+    output.data(&report, Report::text);
+    Ok(report.verdict.exit())
+}
+
+fn how_far(progress: &Progress) -> String {
+    let Progress { distinct, depth, waiting, .. } = progress;
+    format!("{distinct} states, {depth} deep, {waiting} to walk on from")
+}
+
+/// What a walk found.
+#[derive(Serialize)]
+struct Report {
+    verdict: Found,
+    states: usize,
+    steps: u64,
+    depth: usize,
+    seconds: f64,
+    /// What does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violation: Option<String>,
+    /// A shortest way there.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    trace: Vec<String>,
+    /// What was come by: a proof about what never happens proves nothing.
+    reached: Vec<&'static str>,
+}
+
+/// The verdict, in a word.
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Found {
+    Holds,
+    Violated,
+    NotFinished,
+}
+
+impl Found {
+    fn exit(self) -> Exit {
+        match self {
+            Self::Holds => Exit::Ok,
+            Self::Violated => Exit::No,
+            Self::NotFinished => Exit::NOT_FINISHED,
+        }
+    }
+}
+
+impl Report {
+    fn new(explored: &Explored<Action>, reached: Vec<&'static str>, seconds: f64) -> Self {
+        let (verdict, violation, trace) = match &explored.verdict {
+            Verdict::Holds => (Found::Holds, None, Vec::new()),
+            Verdict::NotFinished => (Found::NotFinished, None, Vec::new()),
+            Verdict::Violated(found) => {
+                let trace = found.actions.iter().map(ToString::to_string).collect();
+                (Found::Violated, Some(found.violation.to_string()), trace)
+            }
+        };
+        let Progress { distinct: states, generated: steps, depth, .. } = explored.progress;
+        Self { verdict, states, steps, depth, seconds, violation, trace, reached }
+    }
+
+    fn text(&self) -> String {
+        let Self { states, steps, depth, seconds, .. } = self;
+        let mut lines =
+            vec![format!("{states} states, {steps} steps, {depth} deep, {seconds:.1} s")];
+        if !self.reached.is_empty() {
+            lines.push(format!("reached: {}", self.reached.join("; ")));
+        }
+        if let Some(violation) = &self.violation {
+            lines.push(format!("violated: {violation}"));
+            lines.extend(self.trace.iter().map(|action| format!("> {action}")));
+        }
+        lines.push(match self.verdict {
+            Found::Holds => "holds in every state".into(),
+            Found::Violated => format!("violated after {} steps", self.trace.len()),
+            Found::NotFinished => "not finished: holds in every state that was seen".into(),
+        });
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,85 @@
+//! `handfast sim`: long random schedules of larger worlds of the production machines.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use handfast_sim::walk::{self, Options, Progress};
+use serde::Serialize;
+
+use super::ticker::Ticker;
+use crate::{
+    args::Sim,
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+/// Steps, if neither these nor minutes are given.
+const STEPS: u64 = 1_000_000;
+
+pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
+    let seed = args.seed.unwrap_or_else(by_chance);
+    let steps = match (args.steps, args.minutes) {
+        (Some(steps), _) => steps,
+        (None, Some(_)) => u64::MAX,
+        (None, None) => STEPS,
+    };
+    output.talk(&format!("seed {seed} (the same seed walks the same way)"));
+    let mut ticker = Ticker::new(output, args.minutes);
+    let options = Options { seed, steps, ..Options::default() };
+    let walked = walk::run(options, |progress| ticker.tick(|| how_far(progress)));
+    let Progress { worlds, steps: taken, marks } = walked.progress;
+    let report = Report {
+        seed,
+        worlds,
+        steps: taken,
+        seconds: ticker.finish(),
+        reached: marks.iter().map(|mark| mark.name()).collect(),
+        failure: walked.failure.map(|failure| failure.to_string()),
+    };
+    output.data(&report, Report::text);
+    Ok(match report.failure {
+        Some(_) => Exit::No,
+        // The time was over first.
+        None if args.steps.is_some_and(|wanted| taken < wanted) => Exit::NOT_FINISHED,
+        None => Exit::Ok,
+    })
+}
+
+fn how_far(progress: &Progress) -> String {
+    format!("{} worlds, {} steps", progress.worlds, progress.steps)
+}
+
+/// Any number will do: it is shown, and makes the walk again.
+fn by_chance() -> u64 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::from(now.subsec_nanos()) ^ now.as_secs()
+}
+
+/// What a walk found.
+#[derive(Serialize)]
+struct Report {
+    seed: u64,
+    worlds: u64,
+    steps: u64,
+    seconds: f64,
+    /// What was come by.
+    reached: Vec<&'static str>,
+    /// What does not hold, the seed of its world, and the schedule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<String>,
+}
+
+impl Report {
+    fn text(&self) -> String {
+        let Self { worlds, steps, seconds, .. } = self;
+        let per_second = *steps as f64 / seconds.max(f64::MIN_POSITIVE);
+        let mut lines = vec![
+            format!("{worlds} worlds, {steps} steps, {seconds:.1} s, {per_second:.0} steps/s"),
+            format!("reached: {}", self.reached.join("; ")),
+        ];
+        match &self.failure {
+            Some(failure) => lines.push(format!("violated: {failure}")),
+            None => lines.push("holds in every state that was seen".into()),
+        }
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,170 @@
+//! Transactions that others can finish without this node: whom they name, and what they say.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use handfast_client::wire::Decide;
+use handfast_core::{
+    id::{Cluster, RunId},
+    pact::{Message, Pact, Peer, Way},
+    transaction::{BranchSpec, Input},
+};
+use handfast_log::Addressed;
+use handfast_participants::{Settings, http};
+
+use super::{Inner, Rejected, Resource};
+use crate::{
+    driver::NotTaken,
+    outbox::{Outbox, Strangers},
+};
+
+/// Acceptors besides the node where nobody says: one fault is survived.
+const ACCEPTORS: usize = 2;
+
+/// The shards that this node sends messages to, and the acceptors among them.
+pub(super) struct Pacts {
+    outboxes: BTreeMap<String, Outbox>,
+    /// Those that are configured; if none are, the first that speak with peers.
+    acceptors: Vec<String>,
+    strangers: Strangers,
+}
+
+impl Pacts {
+    pub(super) fn new(acceptors: Vec<String>) -> Self {
+        Self { outboxes: BTreeMap::new(), acceptors, strangers: Strangers::default() }
+    }
+
+    /// Makes the way to a resource, if it is one that may take messages.
+    pub(super) fn add(&mut self, settings: &Settings) -> Result<(), String> {
+        if settings.url.starts_with("http") {
+            let name = settings.name.clone();
+            let outbox = Outbox::start(name.clone(), http::caller(settings, 1)?);
+            self.outboxes.insert(name, outbox);
+        }
+        Ok(())
+    }
+
+    /// What these branches' participants can agree upon.
+    pub(super) fn agree(
+        &self,
+        decide: Decide,
+        branches: &[BranchSpec],
+        resources: &BTreeMap<String, Arc<Resource>>,
+    ) -> Result<Option<Terms>, Rejected> {
+        let way = match decide {
+            Decide::Log => return Ok(None),
+            Decide::ThreePhase => Way::ThreePhase,
+            Decide::Paxos => Way::Paxos,
+        };
+        for BranchSpec { name, resource, .. } in branches {
+            let speaks = resources.get(resource).map(|known| known.speaks_with_peers());
+            speaks.unwrap_or(Ok(())).map_err(|why| unsupported(Some(name), why))?;
+        }
+        let acceptors = match way {
+            Way::ThreePhase => Vec::new(),
+            Way::Paxos => self.acceptors(resources)?,
+        };
+        Ok(Some(Terms { way, acceptors }))
+    }
+
+    fn acceptors(
+        &self,
+        resources: &BTreeMap<String, Arc<Resource>>,
+    ) -> Result<Vec<String>, Rejected> {
+        if self.acceptors.is_empty() {
+            let speaking = resources.values().filter(|one| one.speaks_with_peers().is_ok());
+            let first: Vec<_> = speaking.take(ACCEPTORS).map(|one| one.name.clone()).collect();
+            return match first.len() {
+                ACCEPTORS => Ok(first),
+                found => {
+                    let why = format!("{ACCEPTORS} acceptors are needed; {found} shards could be");
+                    Err(unsupported(None, why))
+                }
+            };
+        }
+        for name in &self.acceptors {
+            let speaks = resources.get(name).map(|known| known.speaks_with_peers());
+            speaks
+                .unwrap_or(Ok(()))
+                .map_err(|why| unsupported(None, format!("acceptor: {why}")))?;
+        }
+        Ok(self.acceptors.clone())
+    }
+
+    /// How many messages the shards took, and how many were dropped here.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let all = self.outboxes.values();
+        let counts = all.map(|outbox| (outbox.sent(), outbox.dropped()));
+        let strangers = self.strangers.messages();
+        counts.fold((0, strangers), |(sent, lost), more| (sent + more.0, lost + more.1))
+    }
+}
+
+/// How a transaction is decided without this node, should it die.
+pub(super) struct Terms {
+    way: Way,
+    acceptors: Vec<String>,
+}
+
+impl Terms {
+    /// The pact of a run.
+    pub(super) fn pact(
+        self,
+        cluster: &Cluster,
+        run: RunId,
+        gid: &str,
+        branches: &[BranchSpec],
+    ) -> Pact {
+        let members = branches.iter().map(|branch| branch.resource.clone()).collect();
+        let (cluster, gid, Self { way, acceptors }) = (cluster.clone(), gid.into(), self);
+        Pact { cluster, run, gid, way, members, acceptors }
+    }
+}
+
+fn unsupported(branch: Option<&String>, why: String) -> Rejected {
+    Rejected::DecideUnsupported { branch: branch.cloned(), why }
+}
+
+impl Inner {
+    /// Sends a message on its way; one to this node does not leave the process.
+    pub(super) fn tell(&self, to: Peer, message: Message) {
+        match &to {
+            Peer::Coordinator if message.pact.cluster == self.cluster => {
+                let stream = message.pact.gid.as_str().into();
+                let input = Input::Received { message };
+                self.driver.send_internal(Addressed { stream, input, fresh: false });
+            }
+            Peer::Shard(name) => match self.pacts.outboxes.get(name) {
+                Some(outbox) => outbox.put(message),
+                None => self.pacts.strangers.dropped(format!("no resource is called `{name}`")),
+            },
+            Peer::Coordinator => {
+                self.pacts.strangers.dropped("a message is for another node".into());
+            }
+        }
+    }
+
+    /// Takes messages of shards; how many. Those for which there is no room are lost: they come
+    /// again.
+    pub(super) fn receive(&self, messages: Vec<Message>) -> Result<usize, NotTaken> {
+        let mut taken = 0;
+        for message in messages {
+            let pact = &message.pact;
+            let is_mine = pact.is_sound()
+                && pact.cluster == self.cluster
+                && pact.run.epoch <= self.runs.epoch
+                && message.word.to(pact) == Some(Peer::Coordinator);
+            if !is_mine {
+                self.pacts.strangers.dropped("a message is not for this node".into());
+                continue;
+            }
+            let stream = pact.gid.as_str().into();
+            let input = Input::Received { message };
+            match self.driver.try_send(Addressed { stream, input, fresh: false }) {
+                Ok(()) => taken += 1,
+                Err(NotTaken::Full) => break,
+                Err(NotTaken::Stopped) => return Err(NotTaken::Stopped),
+            }
+        }
+        Ok(taken)
+    }
+}

@@ -1,0 +1,104 @@
+//! What of a node decides the future.
+//!
+//! Left out: positions, times and lengths of the log, which nothing reads; why a transaction was
+//! aborted, which is only told; how often something was tried, which only makes waits longer (up to
+//! [`pact::SILENT_MAX`], from where a shard takes its coordinator for dead).
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use handfast_core::{
+    id::RunId,
+    pact, shard,
+    transaction::{self, Decision, Reason},
+    vote::{Cause, Refusal},
+};
+
+use crate::world::{Coordinator, SHARD, Search, ShardNode};
+
+/// A node that coordinates.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct CoordinatorKey {
+    is_up: bool,
+    epoch: u32,
+    active: BTreeSet<RunId>,
+    timers: BTreeSet<(usize, transaction::Timer)>,
+    search: Search,
+    durable: Vec<(Arc<str>, transaction::Saved)>,
+    in_memory: Vec<(Arc<str>, transaction::Saved, transaction::Live)>,
+}
+
+/// A shard.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct ShardKey {
+    timers: BTreeSet<shard::Timer>,
+    durable: Option<shard::Saved>,
+    /// Absent if all is durable.
+    saved: Option<shard::Saved>,
+    /// Absent if it is down.
+    live: Option<shard::Live>,
+}
+
+impl CoordinatorKey {
+    pub(super) fn of(coordinator: &Coordinator) -> Self {
+        let Coordinator { node, epoch, active, timers, search } = coordinator;
+        let durable = node.all_durable().map(|(gid, saved)| (Arc::clone(gid), plain(saved)));
+        let in_memory = node.in_memory().map(|(gid, saved, live)| {
+            (Arc::clone(gid), plain(saved), plain_live(live))
+        });
+        Self {
+            is_up: node.is_up(),
+            epoch: *epoch,
+            active: active.clone(),
+            timers: timers.clone(),
+            search: search.clone(),
+            durable: durable.collect(),
+            in_memory: in_memory.collect(),
+        }
+    }
+}
+
+impl ShardKey {
+    pub(super) fn of(shard: &ShardNode) -> Self {
+        let durable = shard.node.durable(SHARD).cloned();
+        let saved = shard.node.saved(SHARD).filter(|saved| Some(*saved) != durable.as_ref());
+        let live = shard.node.live(SHARD).cloned().map(|mut live| {
+            for inquiry in live.inquiries.values_mut() {
+                inquiry.tries = 0;
+                inquiry.silent = inquiry.silent.min(pact::SILENT_MAX);
+                if let Some(shard::Lead::Paxos(leader)) = &mut inquiry.lead {
+                    leader.tries = 0;
+                }
+            }
+            live
+        });
+        Self { timers: shard.timers.clone(), saved: saved.cloned(), durable, live }
+    }
+}
+
+fn plain(saved: &transaction::Saved) -> transaction::Saved {
+    let mut saved = saved.clone();
+    if let Some(known) = &mut saved.known
+        && let Some(Decision::Abort(reason)) = &mut known.decision
+    {
+        *reason = no_reason();
+    }
+    saved
+}
+
+fn no_reason() -> Reason {
+    let (code, message) = (String::new(), String::new());
+    Reason { branch: None, refusal: Refusal { code, message, cause: Cause::Passing } }
+}
+
+fn plain_live(live: &transaction::Live) -> transaction::Live {
+    let mut live = live.clone();
+    for telling in &mut live.telling {
+        telling.tries = telling.tries.min(1);
+        telling.last_answer = None;
+    }
+    if let Some(transaction::Lead::Paxos { leader, reason, .. }) = &mut live.lead {
+        leader.tries = 0;
+        *reason = reason.is_some().then(no_reason);
+    }
+    live
+}

@@ -1,0 +1,111 @@
+//! What must hold in every state, one file for each, each with where it is from.
+//!
+//! GL: Gray and Lamport 2006, "Consensus on transaction commit". BHG: Bernstein, Hadzilacos,
+//! Goodman 1987, chapter 7 (AC1 to AC5). R*: Mohan, Lindsay, Obermarck 1986. GR: Gray and Reuter
+//! 1993. Those without a source are ours.
+
+mod agreement;
+mod closed_once;
+mod decision_is_final;
+mod finished_is_proved;
+mod held_waits;
+mod inquiry_is_kept;
+mod late_input;
+mod locks;
+mod money;
+mod one_run_commits;
+mod orphans_are_dead;
+mod replay;
+mod settled;
+mod told_is_so;
+mod unanimity;
+mod vote_is_kept;
+mod write_ahead;
+
+use handfast_core::id::RunId;
+
+pub use self::settled::{INVARIANT as SETTLED, unsettled};
+use crate::{
+    explore::Violation,
+    world::{Coordinator, Plan, ShardNode, State, World},
+};
+
+/// Finds what is wrong in a state, if anything.
+type Look = fn(&World) -> Result<(), String>;
+/// The same for a node that coordinates, alone.
+type LookAtCoordinator = fn(&Plan, &Coordinator) -> Result<(), String>;
+/// The same for a shard, alone.
+type LookAtShard = fn(&Plan, u8, &ShardNode) -> Result<(), String>;
+
+/// Those about several.
+pub const OF_WORLDS: &[(&str, Look)] = &[
+    (agreement::INVARIANT, agreement::check),
+    (unanimity::INVARIANT, unanimity::check),
+    (decision_is_final::INVARIANT, decision_is_final::check),
+    (write_ahead::INVARIANT, write_ahead::check),
+    (inquiry_is_kept::INVARIANT, inquiry_is_kept::check),
+    (finished_is_proved::INVARIANT, finished_is_proved::check),
+    (orphans_are_dead::INVARIANT, orphans_are_dead::check),
+    (told_is_so::INVARIANT, told_is_so::check),
+    (one_run_commits::INVARIANT, one_run_commits::check),
+    (held_waits::INVARIANT, held_waits::check),
+    (closed_once::INVARIANT, closed_once::check),
+    (vote_is_kept::INVARIANT, vote_is_kept::check),
+    (money::INVARIANT, money::check),
+];
+
+/// Those about one node that coordinates.
+pub const OF_COORDINATORS: &[(&str, LookAtCoordinator)] = &[
+    (replay::INVARIANT, replay::check_coordinator),
+    (late_input::INVARIANT, late_input::check_coordinator),
+];
+
+/// Those about one shard.
+pub const OF_SHARDS: &[(&str, LookAtShard)] = &[
+    (replay::INVARIANT, replay::check_shard),
+    (locks::INVARIANT, locks::check),
+    (late_input::INVARIANT, late_input::check_shard),
+];
+
+/// Looks at what several have in common.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn check_world(world: &World) -> Result<(), Violation> {
+    for (invariant, look) in OF_WORLDS {
+        look(world).map_err(|detail| Violation::new(invariant, detail))?;
+    }
+    Ok(())
+}
+
+/// Looks at one node that coordinates.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn check_coordinator(plan: &Plan, coordinator: &Coordinator) -> Result<(), Violation> {
+    for (invariant, look) in OF_COORDINATORS {
+        look(plan, coordinator).map_err(|detail| Violation::new(invariant, detail))?;
+    }
+    Ok(())
+}
+
+/// Looks at one shard.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn check_shard(plan: &Plan, number: u8, shard: &ShardNode) -> Result<(), Violation> {
+    for (invariant, look) in OF_SHARDS {
+        look(plan, number, shard).map_err(|detail| Violation::new(invariant, detail))?;
+    }
+    Ok(())
+}
+
+/// Whether a branch of a run was committed as told.
+fn has_committed(world: &World, run: RunId) -> bool {
+    world.branches_of(run).any(|branch| world.state(branch) == State::Committed)
+}
+
+/// Every run that was begun.
+fn runs(world: &World) -> impl Iterator<Item = RunId> {
+    world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied())
+}

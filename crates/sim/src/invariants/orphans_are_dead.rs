@@ -1,0 +1,24 @@
+//! A search rolls back only branches of its own cluster, of runs that are over: that nobody votes
+//! on, and that are not decided otherwise. After Citus' transaction recovery.
+
+use handfast_core::transaction::Decision;
+
+use crate::world::{Call, Message, World};
+
+pub const INVARIANT: &str = "a search touches only what is dead";
+
+pub fn check(world: &World) -> Result<(), String> {
+    for packet in &world.network {
+        let Message::Call(branch, Call::Orphan { committed }) = **packet else { continue };
+        let known = world.known(branch.transaction()).filter(|known| known.run == branch.run);
+        let commits = known.is_some_and(|known| known.decision != None
+            && known.decision == Some(Decision::Commit));
+        if world.is_voting(branch.run) {
+            return Err(format!("{packet}, and it is voted on"));
+        }
+        if commits != committed {
+            return Err(format!("{packet}, and it was decided otherwise"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! What callers are told is durable, is one thing for ever, and is so at the participants.
+
+use handfast_core::transaction::{Decision, Known};
+
+use crate::world::{State, World};
+
+pub const INVARIANT: &str = "what callers are told is so";
+
+pub fn check(world: &World) -> Result<(), String> {
+    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+        let told = facts.told;
+        if told == Default::default() {
+            continue;
+        }
+        let known = world.durably_known(transaction);
+        let decision = known.and_then(|known| known.decision.as_ref());
+        let wrong = if told.committed && told.aborted {
+            "told both"
+        } else if told.committed && decision != Some(&Decision::Commit) {
+            "told committed, and no such decision is durable"
+        } else if told.aborted && !matches!(decision, Some(Decision::Abort(_))) {
+            "told aborted, and no such decision is durable"
+        } else if told.mixed && !known.is_some_and(Known::is_mixed) {
+            "told mixed, and nothing durable says so"
+        } else if told.aborted && facts.runs.iter().any(|run| super::has_committed(world, *run)) {
+            "told aborted, and a branch is committed"
+        } else if told.applied && !known.is_some_and(|known| is_applied(world, known)) {
+            "told applied, and a branch is not committed"
+        } else {
+            continue;
+        };
+        return Err(format!("t{transaction}: {wrong}"));
+    }
+    Ok(())
+}
+
+fn is_applied(world: &World, known: &Known) -> bool {
+    world.branches_of(known.run).zip(&known.branches).all(|(branch, told)| {
+        !told.vote.is_in_doubt()
+            || matches!(
+                world.state(branch),
+                State::Committed | State::Meddled { committed: true }
+            )
+    })
+}

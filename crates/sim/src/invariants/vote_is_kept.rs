@@ -1,0 +1,27 @@
+//! R*, section 2: prepared is forced before the vote leaves. So while a vote yes is under way, or
+//! was counted, a crash of the shard would leave the branch prepared, or ended.
+
+use handfast_core::{shard, vote::Vote};
+
+use crate::world::{Branch, Message, Place, SHARD, World};
+
+pub const INVARIANT: &str = "a vote is kept over a crash";
+
+pub fn check(world: &World) -> Result<(), String> {
+    for packet in &world.network {
+        if let Message::Vote(branch, Vote::Yes(_)) = **packet
+            && !is_kept(world, branch)
+        {
+            return Err(format!("{packet} is under way, and a crash would forget it"));
+        }
+    }
+    Ok(())
+}
+
+fn is_kept(world: &World, branch: Branch) -> bool {
+    let Place::Shard(number) = world.plan.branch(branch).at else { return true };
+    let Some(saved) = world.shard(number).node.durable(SHARD) else { return false };
+    let id = branch.id();
+    let end: Option<shard::End> = saved.finished.end(&id);
+    saved.prepared.contains_key(&id) || end.is_some()
+}

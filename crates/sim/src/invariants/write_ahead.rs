@@ -1,0 +1,34 @@
+//! R*, section 2: the commit record is forced before anyone is told. So a commit is under way, or
+//! done, only if a crash would leave its record.
+
+use handfast_core::{id::RunId, transaction::Decision};
+
+use crate::world::{Call, Message, State, World, transaction};
+
+pub const INVARIANT: &str = "a commit leaves only after its record is durable";
+
+pub fn check(world: &World) -> Result<(), String> {
+    for packet in &world.network {
+        if let Message::Call(branch, Call::Commit { .. } | Call::Orphan { committed: true }) =
+            **packet
+            && !may_commit(world, branch.run)
+        {
+            return Err(format!("{packet} is under way, and no record of it is durable"));
+        }
+    }
+    for branch in world.branches() {
+        if world.state(branch) == State::Committed && !may_commit(world, branch.run) {
+            return Err(format!("{branch} is committed, and no record of it is durable"));
+        }
+    }
+    Ok(())
+}
+
+fn may_commit(world: &World, run: RunId) -> bool {
+    // With a pact the members may know it before the coordinator does.
+    world.plan.wish(run).decide.is_some()
+        || world.durably_known(transaction(run)).is_some_and(|known| {
+            let commits = matches!(known.decision, Some(Decision::Commit) | None);
+            known.run == run && commits
+        })
+}

@@ -1,0 +1,62 @@
+//! Known ways to be wrong. Each must be found, or the walks prove nothing.
+//!
+//! Those that are wrong in a machine are wrappers around it, see `machine`; the others are wrong in
+//! how it is driven, and the world asks for them. Without the feature `mutants` none can be asked
+//! for.
+
+#[cfg(feature = "mutants")]
+mod machine;
+
+#[cfg(feature = "mutants")]
+pub(crate) use machine::{Shard, Transaction, replaying, wrong};
+
+/// A way to be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mutant {
+    /// Effects of a decision leave before its sync.
+    UnsyncedDecision,
+    /// The same for a delegation.
+    UnsyncedDelegation,
+    /// Aborts are not recorded, as presumed abort would allow if no caller asked twice.
+    ForgottenAbort,
+    /// The end is recorded with the decision, before the last branch acknowledged it.
+    EarlyFinish,
+    /// An inquiry is answered "abort" while votes are awaited.
+    EarlyInquiryAbort,
+    /// The driver is not told that a run is over.
+    MissingClose,
+    /// A yes counts for all branches.
+    OneVoteForAll,
+    /// What is to be held is not.
+    HoldIgnored,
+    /// A vote that was lost is taken for a no, which holds nothing and need not be told.
+    LostTakenAsNo,
+    /// A branch that is gone when it is told to commit is taken for committed.
+    GoneTakenAsFinished,
+    /// A participant acknowledges the abort of a branch it never saw, and lets it prepare later.
+    NoFence,
+    /// A search looks at what is active and decided before it looks at what is prepared.
+    ActiveBeforePrepared,
+    /// Nothing is tried again.
+    NoTimers,
+    /// The run that a vote names is not looked at.
+    AnyRun,
+    /// A replay leaves out the end that was recorded.
+    ForgetfulReplay,
+    /// A gid that is not in memory is taken for a new one.
+    TakenForNew,
+    /// A start tells nobody what was decided before.
+    SilentRestart,
+    /// A gid that is begun again is begun under the run that it had before.
+    RunUsedAgain,
+    /// A shard votes yes before its record is durable.
+    UnsyncedPrepared,
+    /// A shard votes yes and does not remember it.
+    VoteNotRecorded,
+    /// A shard keeps the locks of a branch that is over.
+    LocksKept,
+    /// A shard lets go of its locks when it votes.
+    LocksLetGoEarly,
+    /// A shard whose coordinator is silent rolls back alone.
+    DecidesAlone,
+}

@@ -1,0 +1,177 @@
+//! The seeded walk: long random schedules of larger worlds.
+//!
+//! One seed draws everything: how many nodes there are, what callers want, what goes wrong and how
+//! often, and then every step. First faults, then calm: nothing goes wrong any more, and everything
+//! must end within a bounded number of rounds. What fails is told as its seed and a schedule, from
+//! which everything was left out that is not needed to fail.
+
+mod calm;
+mod draw;
+mod shrink;
+
+use std::{ops::ControlFlow, sync::Arc};
+
+pub use self::draw::Habits;
+use crate::{
+    explore::Violation,
+    invariants, machines,
+    marks::Marks,
+    mutants::Mutant,
+    random::Random,
+    world::{Action, Plan, World},
+};
+
+/// How far to walk.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// The walk ends after the world in which it has taken so many steps.
+    pub steps: u64,
+    /// How a transaction may be decided.
+    pub ways: Ways,
+    /// What is wrong on purpose.
+    pub mutant: Option<Mutant>,
+}
+
+/// How transactions of a walk may be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ways {
+    /// By the coordinator's log.
+    Log,
+    /// By any way that bears every fault: the log, or Paxos commit.
+    Any,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { seed: 0, steps: 1_000_000, ways: Ways::Log, mutant: None }
+    }
+}
+
+/// How far a walk has come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Progress {
+    /// Worlds walked to their end.
+    pub worlds: u64,
+    /// Steps taken in them.
+    pub steps: u64,
+    /// What was come by.
+    pub marks: Marks,
+}
+
+/// What a walk found.
+#[derive(Clone, Debug)]
+pub struct Walked {
+    /// How far it came.
+    pub progress: Progress,
+    /// What failed, if anything.
+    pub failure: Option<Failure>,
+}
+
+/// A world in which something failed.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// What does not hold.
+    pub violation: Violation,
+    /// With this seed, the first world of a walk is this one.
+    pub seed: u64,
+    /// What the world was made of.
+    pub plan: Arc<Plan>,
+    /// What happened.
+    pub actions: Vec<Action>,
+    /// What suffices of it.
+    pub shortened: Vec<Action>,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(f, "{}", self.violation)?;
+        writeln!(f, "seed {}, {} steps", self.seed, self.actions.len())?;
+        for (number, wish) in self.plan.transactions.iter().enumerate() {
+            writeln!(f, "t{number}: {wish}")?;
+        }
+        writeln!(f, "{} steps suffice:", self.shortened.len())?;
+        self.shortened.iter().try_for_each(|action| writeln!(f, "> {action}"))
+    }
+}
+
+/// Worlds between two calls of the progress callback.
+const REPORT_WORLDS: u64 = 64;
+
+/// Walks from `options.seed` on. `watch` is told how far it has come, and can end it.
+pub fn run(options: Options, mut watch: impl FnMut(&Progress) -> ControlFlow<()>) -> Walked {
+    machines::wrong(options.mutant);
+    let mut progress = Progress::default();
+    while progress.steps < options.steps {
+        let seed = options.seed.wrapping_add(progress.worlds);
+        let mut walk = Walk::new(seed, options);
+        let found = walk.to_its_end();
+        progress.worlds += 1;
+        progress.steps += walk.steps;
+        progress.marks.extend(walk.marks);
+        if let Err(violation) = found {
+            let failure = Some(shrink::failure(violation, seed, walk.world.plan, walk.actions));
+            return Walked { progress, failure };
+        }
+        if progress.worlds.is_multiple_of(REPORT_WORLDS) && watch(&progress).is_break() {
+            break;
+        }
+    }
+    Walked { progress, failure: None }
+}
+
+/// One world on its way.
+struct Walk {
+    world: World,
+    habits: Habits,
+    random: Random,
+    steps: u64,
+    actions: Vec<Action>,
+    marks: Marks,
+}
+
+/// Steps between two looks at what costs more to look at.
+const LOOK_EVERY: u64 = 32;
+
+impl Walk {
+    fn new(seed: u64, options: Options) -> Self {
+        let mut random = Random::new(seed);
+        let plan = draw::plan(&mut random, options);
+        let habits = Habits::draw(&mut random);
+        let world = World::new(Arc::new(plan));
+        let (steps, actions, marks) = (0, Vec::new(), Marks::default());
+        Self { world, habits, random, steps, actions, marks }
+    }
+
+    fn to_its_end(&mut self) -> Result<(), Violation> {
+        for _ in 0..self.habits.steps {
+            let Some(action) = self.habits.next(&self.world, &mut self.random) else { break };
+            self.actions.push(action);
+            self.world.act(self.actions.last().expect("just put there"));
+            self.steps += 1;
+            invariants::check_world(&self.world)?;
+            if self.steps.is_multiple_of(LOOK_EVERY) {
+                self.look()?;
+            }
+        }
+        self.look()?;
+        self.steps += calm::settle(&mut self.world)?;
+        self.look()
+    }
+
+    fn look(&mut self) -> Result<(), Violation> {
+        self.marks.extend(self.world.reached());
+        check_nodes(&self.world)
+    }
+}
+
+fn check_nodes(world: &World) -> Result<(), Violation> {
+    for coordinator in &world.coordinators {
+        invariants::check_coordinator(&world.plan, coordinator)?;
+    }
+    for (number, shard) in (0..).zip(&world.shards) {
+        invariants::check_shard(&world.plan, number, shard)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! What is drawn from the seed: the world, its habits, and each step.
+
+use std::sync::Arc;
+
+use handfast_core::transaction::AckWhen;
+
+use super::{Options, Ways};
+use crate::{
+    random::Random,
+    world::{
+        Action, BranchWish, Budget, Cast, Death, Place, Plan, State, Step, Wish, World,
+    },
+};
+
+/// Every budget of a walk: chance decides.
+const PLENTY: Budget = Budget {
+    crashes: u16::MAX,
+    drops: u16::MAX,
+    duplicates: u16::MAX,
+    delays: u16::MAX,
+    cuts: u16::MAX,
+    meddles: u16::MAX,
+    breaks: u16::MAX,
+    revivals: u16::MAX,
+    ballots: u16::MAX,
+};
+
+/// A world.
+pub(super) fn plan(random: &mut Random, options: Options) -> Plan {
+    let places = draw_places(random);
+    let coordinators = random.between(1, 2);
+    let count = random.between(1, 5);
+    let transactions =
+        (0..count).map(|_| draw_wish(random, &places, coordinators, options.ways)).collect();
+    let casts = match random.below(4) {
+        0 => vec![Cast::Yes, Cast::Yes, Cast::Yes, Cast::No, Cast::ReadOnly],
+        1 => vec![Cast::Yes, Cast::Yes, Cast::ReadOnly],
+        2 => vec![Cast::Yes, Cast::Yes, Cast::No],
+        _ => vec![Cast::Yes],
+    };
+    let mut plan = Plan::new(transactions);
+    plan.casts = casts;
+    plan.loaded = random.between(0, 3) as i64 * 30;
+    plan.fences = random.one_in(2);
+    plan.budget = PLENTY;
+    plan.torn_max = Some(3);
+    plan.prunes = false;
+    plan.mutant = options.mutant;
+    plan
+}
+
+fn draw_places(random: &mut Random) -> Vec<Place> {
+    let shards = random.between(0, 3) as u8;
+    let databases = if shards == 0 { random.between(1, 3) } else { random.between(0, 2) } as u8;
+    (0..shards).map(Place::Shard).chain((0..databases).map(Place::Database)).collect()
+}
+
+fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, _ways: Ways) -> Wish {
+    let count = if random.one_in(4) { 1 } else { random.between(2, 4) };
+    let branches: Vec<_> = (0..count).map(|_| draw_branch(random, places)).collect();
+    let one_phase =
+        count == 1 && matches!(branches[0].at, Place::Database(_)) && random.one_in(2);
+    Wish {
+        coordinator: random.below(coordinators) as u8,
+        branches,
+        ack: if random.one_in(2) { AckWhen::Applied } else { AckWhen::Decided },
+        hold: random.one_in(6),
+        one_phase,
+        decide: None,
+        acceptors: Vec::new(),
+        begins: random.between(1, 4) as u8,
+        aborts: random.below(3) as u8,
+    }
+}
+
+/// Takes from a key of few, or gives to it, or only reads it.
+fn draw_branch(random: &mut Random, places: &[Place]) -> BranchWish {
+    let at = *random.pick(places);
+    let keys = ["alice", "bob"];
+    let adds = match at {
+        Place::Shard(_) => {
+            let by = *random.pick(&[-30, -30, 30, 30, 0]);
+            vec![((*random.pick(&keys)).to_owned(), by)]
+        }
+        _ => Vec::new(),
+    };
+    BranchWish { at, adds }
+}
+
+/// How a walk goes on, and how often what goes wrong: once in so many steps, or never.
+#[derive(Clone, Debug)]
+pub struct Habits {
+    /// How many steps are taken before the calm.
+    pub steps: usize,
+    crash: Option<usize>,
+    torn: Option<usize>,
+    drop: Option<usize>,
+    duplicate: Option<usize>,
+    delay: Option<usize>,
+    cut: Option<usize>,
+    odd: Option<usize>,
+    /// Of so many steps one is no delivery.
+    deliveries: usize,
+}
+
+impl Habits {
+    pub(super) fn draw(random: &mut Random) -> Self {
+        Self {
+            steps: random.between(20, 400),
+            crash: rate(random, 20, 200),
+            torn: rate(random, 10, 100),
+            drop: rate(random, 4, 60),
+            duplicate: rate(random, 4, 60),
+            delay: rate(random, 4, 60),
+            cut: rate(random, 30, 200),
+            odd: rate(random, 20, 200),
+            deliveries: random.between(2, 6),
+        }
+    }
+
+    /// What happens next; nothing if nothing can.
+    pub(super) fn next(&self, world: &World, random: &mut Random) -> Option<Action> {
+        if let Some(fault) = self.fault(world, random) {
+            return Some(fault);
+        }
+        let step = self.step(world, random)?;
+        let Action::Step(step) = step else { return Some(step) };
+        if happens(self.torn, random) && world.is_turn(&step) {
+            let death = match random.below(5) {
+                0 | 1 => Death::Unsynced,
+                left => Death::After(left as u8 - 2),
+            };
+            return Some(Action::Torn(step, death));
+        }
+        Some(Action::Step(step))
+    }
+
+    fn step(&self, world: &World, random: &mut Random) -> Option<Action> {
+        if !world.network.is_empty() && !random.one_in(self.deliveries) {
+            let packet = random.pick(&world.network);
+            let (from, to) = (packet.from(&world.plan), packet.to(&world.plan));
+            if world.is_reached(from, to) {
+                let cast = *random.pick(world.casts(packet));
+                return Some(Action::Step(Step::Deliver(Arc::clone(packet), cast)));
+            }
+            if random.one_in(2) {
+                return Some(Action::Lose(Arc::clone(packet)));
+            }
+        }
+        // One of all others, each as likely.
+        let mut count = 0;
+        let mut chosen = None;
+        world.steps_but_arrivals(&mut |action| {
+            count += 1;
+            if !matches!(action, Action::Delayed(_)) && random.one_in(count) {
+                chosen = Some(action);
+            }
+        });
+        if chosen.is_some() || world.network.is_empty() {
+            return chosen;
+        }
+        let packet = random.pick(&world.network);
+        let arrives = world.is_reached(packet.from(&world.plan), packet.to(&world.plan));
+        Some(match arrives {
+            true => {
+                let cast = *random.pick(world.casts(packet));
+                Action::Step(Step::Deliver(Arc::clone(packet), cast))
+            }
+            false => Action::Lose(Arc::clone(packet)),
+        })
+    }
+
+    fn fault(&self, world: &World, random: &mut Random) -> Option<Action> {
+        if happens(self.crash, random) {
+            let up: Vec<_> = world.nodes().filter(|place| world.is_up(*place)).collect();
+            if !up.is_empty() {
+                return Some(Action::Crash(*random.pick(&up)));
+            }
+        }
+        if happens(self.drop, random) && !world.network.is_empty() {
+            return Some(Action::Drop(Arc::clone(random.pick(&world.network))));
+        }
+        if happens(self.duplicate, random) && !world.network.is_empty() {
+            return Some(Action::Duplicate(Arc::clone(random.pick(&world.network))));
+        }
+        if happens(self.cut, random) {
+            let nodes: Vec<_> = world.nodes().collect();
+            return Some(match world.cut_off {
+                Some(_) => Action::Heal,
+                None => Action::CutOff(*random.pick(&nodes)),
+            });
+        }
+        if happens(self.delay, random) {
+            let waits: Vec<_> = world.branches().filter(|b| world.can_give_up(*b)).collect();
+            if !waits.is_empty() {
+                return Some(Action::Delayed(Step::GiveUp(*random.pick(&waits))));
+            }
+        }
+        if happens(self.odd, random) { self.odd(world, random) } else { None }
+    }
+
+    /// What participants and operators do that they should not.
+    fn odd(&self, world: &World, random: &mut Random) -> Option<Action> {
+        let mut odd = Vec::new();
+        for branch in world.branches() {
+            let at_database = matches!(world.plan.branch(branch).at, Place::Database(_));
+            match world.state(branch) {
+                State::Prepared if at_database && world.can_meddle(branch) => {
+                    odd.push(Action::Meddle(branch, true));
+                    odd.push(Action::Meddle(branch, false));
+                }
+                State::Held => odd.push(Action::SessionDies(branch)),
+                State::RolledBack => odd.push(Action::Revive(branch)),
+                _ => {}
+            }
+            if world.can_give_up(branch) && !world.awaits_vote(branch) {
+                odd.push(Action::Break(branch));
+            }
+        }
+        (!odd.is_empty()).then(|| random.pick(&odd).clone())
+    }
+}
+
+fn rate(random: &mut Random, from: usize, to: usize) -> Option<usize> {
+    if random.one_in(3) { None } else { Some(random.between(from, to)) }
+}
+
+fn happens(rate: Option<usize>, random: &mut Random) -> bool {
+    rate.is_some_and(|rate| random.one_in(rate))
+}

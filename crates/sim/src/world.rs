@@ -1,0 +1,606 @@
+//! A world: nodes with the production machines over memory logs, databases, the network between
+//! them, their timers, their callers.
+//!
+//! A world lists what can happen next ([`World::actions`]) and does it ([`World::act`]). Doing is
+//! deterministic: no clock, no thread, no chance. So whatever drives it, a seed or an exhaustive
+//! walk, drives the very code that runs in production, through every schedule there can be.
+//!
+//! Nodes are shared until they are changed, so a copy of a world is cheap, and a step copies only
+//! the node that it touches.
+
+mod action;
+mod database;
+mod enabled;
+mod forget;
+mod ledger;
+mod network;
+mod node;
+mod plan;
+mod reached;
+mod release;
+mod text;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use handfast_core::{
+    id::{RequestId, RunId},
+    shard::{self, Inquired},
+    transaction::{self, Begin, BranchSpec, Known, Telling},
+    vote::{Ack, Vote},
+    work::Work,
+};
+
+pub use self::{
+    action::{Action, Person, Step, Timer},
+    database::{Database, State},
+    ledger::{Facts, Ledger, Told},
+    network::{Call, Message, Packet},
+    node::{Death, Node},
+    plan::{Branch, BranchWish, Budget, Cast, Place, Plan, Wish, transaction},
+};
+use crate::{
+    machines::{Shard, Transaction},
+    marks::{Mark, Marks},
+    mutants::Mutant,
+};
+
+/// Everything that decides what can happen next.
+#[derive(Clone)]
+pub struct World {
+    /// What it is made of.
+    pub plan: Arc<Plan>,
+    /// The nodes that coordinate.
+    pub coordinators: Vec<Arc<Coordinator>>,
+    /// Our own shards.
+    pub shards: Vec<Arc<ShardNode>>,
+    /// The databases.
+    pub databases: Vec<Arc<Database>>,
+    /// What is under way.
+    pub network: Vec<Packet>,
+    /// Who is cut off from all others.
+    pub cut_off: Option<Place>,
+    /// What may still go wrong.
+    pub left: Budget,
+    /// What was said and seen, which nobody in the world remembers as a whole.
+    pub ledger: Arc<Ledger>,
+    /// What was come by since they were last taken.
+    pub marks: Marks,
+}
+
+/// A node that coordinates: the machines, and what its driver knows.
+#[derive(Clone)]
+pub struct Coordinator {
+    /// The machines.
+    pub node: Node<Transaction>,
+    /// How often it was started.
+    pub epoch: u32,
+    /// Runs begun or brought back, and not over.
+    pub active: BTreeSet<RunId>,
+    /// Timers that are armed, with their transactions.
+    pub timers: BTreeSet<(usize, transaction::Timer)>,
+    /// How far a search for orphans has come.
+    pub search: Search,
+}
+
+/// A search for orphans: P, then A and T, then Q.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Search {
+    /// None is under way.
+    #[default]
+    None,
+    /// These are prepared (P).
+    Listed(Vec<Branch>),
+    /// Of those, these are of no active run (A); with what was decided about them, if anything (T).
+    Judged(Vec<(Branch, Option<bool>)>),
+}
+
+/// A shard: the machine, and its driver.
+#[derive(Clone)]
+pub struct ShardNode {
+    /// The machine, in the one stream [`SHARD`].
+    pub node: Node<Shard>,
+    /// Timers that are armed.
+    pub timers: BTreeSet<shard::Timer>,
+}
+
+/// The stream of a shard.
+pub const SHARD: &str = "shard";
+
+thread_local! {
+    static SHARD_STREAM: Arc<str> = Arc::from(SHARD);
+}
+
+fn shard_stream() -> Arc<str> {
+    SHARD_STREAM.with(Arc::clone)
+}
+
+impl World {
+    /// A world in which nothing has happened.
+    pub fn new(plan: Arc<Plan>) -> Self {
+        let coordinator = || Coordinator {
+            node: Node::new(),
+            epoch: 1,
+            active: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            search: Search::None,
+        };
+        let shard = |number| {
+            let mut node = Node::new();
+            let (request, keys) = (RequestId(0), plan.keys(number));
+            node.turn(&shard_stream(), shard::Input::Load { request, keys }, false, None);
+            ShardNode { node, timers: BTreeSet::new() }
+        };
+        Self {
+            coordinators: (0..plan.coordinators).map(|_| Arc::new(coordinator())).collect(),
+            shards: (0..plan.shards).map(|number| Arc::new(shard(number))).collect(),
+            databases: (0..plan.databases).map(|_| Arc::default()).collect(),
+            network: Vec::new(),
+            cut_off: None,
+            left: plan.budget,
+            ledger: Arc::new(Ledger::new(plan.transactions.len())),
+            marks: Marks::default(),
+            plan,
+        }
+    }
+
+    /// Whether somebody runs. Databases always do: one that is down is one that no message reaches.
+    pub fn is_up(&self, place: Place) -> bool {
+        match place {
+            Place::Coordinator(number) => self.coordinator(number).node.is_up(),
+            Place::Shard(number) => self.shard(number).node.is_up(),
+            Place::Database(_) => true,
+        }
+    }
+
+    /// Whether a message between two can arrive.
+    pub fn is_reached(&self, from: Place, to: Place) -> bool {
+        let cut = self.cut_off.is_some_and(|place| (place == from) != (place == to));
+        self.is_up(to) && !cut
+    }
+
+    /// A coordinator.
+    pub fn coordinator(&self, number: u8) -> &Coordinator {
+        &self.coordinators[usize::from(number)]
+    }
+
+    /// A shard.
+    pub fn shard(&self, number: u8) -> &ShardNode {
+        &self.shards[usize::from(number)]
+    }
+
+    fn coordinator_mut(&mut self, number: u8) -> &mut Coordinator {
+        Arc::make_mut(&mut self.coordinators[usize::from(number)])
+    }
+
+    fn shard_mut(&mut self, number: u8) -> &mut ShardNode {
+        Arc::make_mut(&mut self.shards[usize::from(number)])
+    }
+
+    fn database_mut(&mut self, number: u8) -> &mut Database {
+        Arc::make_mut(&mut self.databases[usize::from(number)])
+    }
+
+    fn ledger_mut(&mut self, transaction: usize) -> &mut Facts {
+        &mut Arc::make_mut(&mut self.ledger).facts[transaction]
+    }
+
+    fn is_wrong(&self, mutant: Mutant) -> bool {
+        self.plan.mutant == Some(mutant)
+    }
+}
+
+/// What is known, and how things are.
+impl World {
+    /// What a coordinator has promised about a transaction.
+    pub fn known(&self, transaction: usize) -> Option<&Known> {
+        let node = &self.coordinator(self.plan.transactions[transaction].coordinator).node;
+        node.saved(&self.plan.gids[transaction])?.known.as_ref()
+    }
+
+    /// What a crash now would leave of that.
+    pub fn durably_known(&self, transaction: usize) -> Option<&Known> {
+        let node = &self.coordinator(self.plan.transactions[transaction].coordinator).node;
+        node.durable(&self.plan.gids[transaction])?.known.as_ref()
+    }
+
+    /// What a coordinator would forget of a transaction.
+    pub fn live(&self, transaction: usize) -> Option<&transaction::Live> {
+        let node = &self.coordinator(self.plan.transactions[transaction].coordinator).node;
+        node.live(&self.plan.gids[transaction])
+    }
+
+    /// Whether a run waits for votes.
+    pub fn is_voting(&self, run: RunId) -> bool {
+        let live = self.live(transaction(run));
+        live.and_then(|live| live.voting.as_ref()).is_some_and(|voting| voting.run == run)
+    }
+
+    /// Whether a branch's vote is awaited.
+    pub fn awaits_vote(&self, branch: Branch) -> bool {
+        let voting = self.live(branch.transaction()).and_then(|live| live.voting.as_ref());
+        let voting = voting.filter(|voting| voting.run == branch.run);
+        voting.is_some_and(|voting| voting.branches[usize::from(branch.index)].2.is_none())
+    }
+
+    /// How telling a branch the decision goes, if it has begun.
+    pub fn telling(&self, branch: Branch) -> Option<&Telling> {
+        self.known(branch.transaction()).filter(|known| known.run == branch.run)?;
+        self.live(branch.transaction())?.telling.get(usize::from(branch.index))
+    }
+
+    /// How a branch is at its participant.
+    pub fn state(&self, branch: Branch) -> State {
+        match self.plan.branch(branch).at {
+            Place::Database(number) => self.databases[usize::from(number)].state(branch),
+            Place::Shard(number) => {
+                let Some(saved) = self.shard(number).node.saved(SHARD) else {
+                    return State::Fresh;
+                };
+                let id = branch.id();
+                match saved.finished.end(&id) {
+                    Some(shard::End::Committed) => State::Committed,
+                    Some(shard::End::Aborted) => State::Aborted,
+                    None if saved.prepared.contains_key(&id) => State::Prepared,
+                    None => State::Fresh,
+                }
+            }
+            Place::Coordinator(_) => unreachable!("branches are at shards and databases"),
+        }
+    }
+
+    /// Every branch of every run that was begun.
+    pub fn branches(&self) -> impl Iterator<Item = Branch> {
+        let runs = |(transaction, facts)| self.runs_of(transaction, facts);
+        self.ledger.facts.iter().enumerate().flat_map(runs)
+    }
+
+    fn runs_of<'a>(
+        &'a self,
+        transaction: usize,
+        facts: &'a Facts,
+    ) -> impl Iterator<Item = Branch> + use<'a> {
+        let wish = &self.plan.transactions[transaction];
+        let (coordinator, count) = (wish.coordinator, wish.branches.len());
+        let branches = move |run: &RunId| {
+            let run = *run;
+            (0..count).map(move |index| Branch { coordinator, run, index: index_of(index) })
+        };
+        facts.runs.iter().flat_map(branches)
+    }
+
+    /// The branches of one run.
+    pub fn branches_of(&self, run: RunId) -> impl Iterator<Item = Branch> + use<> {
+        let wish = self.plan.wish(run);
+        let coordinator = wish.coordinator;
+        (0..wish.branches.len())
+            .map(move |index| Branch { coordinator, run, index: index_of(index) })
+    }
+}
+
+/// What happens.
+impl World {
+    /// Does what can happen.
+    pub fn act(&mut self, action: &Action) {
+        match action {
+            Action::Step(step) => self.step(step, None),
+            Action::Torn(step, death) => {
+                self.left.crashes -= 1;
+                self.step(step, Some(*death));
+            }
+            Action::Crash(place) => {
+                self.left.crashes -= 1;
+                self.crash(*place);
+            }
+            Action::Lose(packet) => {
+                self.take(packet);
+            }
+            Action::Drop(packet) => {
+                self.left.drops -= 1;
+                self.take(packet);
+            }
+            Action::Duplicate(packet) => {
+                self.left.duplicates -= 1;
+                self.network.push(Arc::clone(packet));
+            }
+            Action::Delayed(step) => {
+                self.left.delays -= 1;
+                self.step(step, None);
+            }
+            Action::CutOff(place) => {
+                self.left.cuts -= 1;
+                self.cut_off = Some(*place);
+            }
+            Action::Heal => self.cut_off = None,
+            Action::Meddle(branch, committed) => {
+                self.left.meddles -= 1;
+                self.end(*branch, State::Meddled { committed: *committed });
+            }
+            Action::SessionDies(branch) => self.end(*branch, State::Aborted),
+            Action::Revive(branch) => {
+                self.left.revivals -= 1;
+                if let Place::Database(number) = self.plan.branch(*branch).at {
+                    self.database_mut(number).revive(*branch);
+                }
+            }
+            Action::Break(branch) => {
+                self.left.breaks -= 1;
+                self.acked(*branch, Ack::Broken("broken".into()), None);
+            }
+        }
+        if self.plan.bounded_delay {
+            self.lose_what_is_to_the_dead();
+        }
+        if self.plan.prunes {
+            self.forget();
+        }
+    }
+
+    /// Nothing is under way for as long as a restart takes.
+    fn lose_what_is_to_the_dead(&mut self) {
+        let mut network = std::mem::take(&mut self.network);
+        network.retain(|packet| self.is_reached(packet.from(&self.plan), packet.to(&self.plan)));
+        self.network = network;
+    }
+
+    fn step(&mut self, step: &Step, death: Option<Death>) {
+        match step {
+            Step::Deliver(packet, cast) => {
+                if self.take(packet) {
+                    self.deliver(packet, *cast, death);
+                }
+            }
+            Step::Fire(place, timer) => self.fire(*place, timer, death),
+            Step::Flush(place) => match place {
+                Place::Coordinator(number) => self.coordinator_mut(*number).node.flush(),
+                Place::Shard(number) => self.shard_mut(*number).node.flush(),
+                Place::Database(_) => {}
+            },
+            Step::Restart(place) => self.restart(*place, death),
+            Step::GiveUp(branch) => self.give_up(*branch, death),
+            Step::Silence(branch) => {
+                self.shard_answered(*branch, Inquired::Silent, death);
+            }
+            Step::Ask(transaction, person) => self.ask(*transaction, *person, death),
+            Step::Search(coordinator) => self.search(*coordinator),
+        }
+    }
+
+    /// Takes a packet off the network; false if it is not there any more.
+    fn take(&mut self, packet: &Packet) -> bool {
+        let same = |other: &Packet| Arc::ptr_eq(other, packet) || other == packet;
+        match self.network.iter().position(same) {
+            Some(at) => {
+                self.network.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn end(&mut self, branch: Branch, state: State) {
+        if let Place::Database(number) = self.plan.branch(branch).at {
+            self.database_mut(number).end(branch, state, false);
+        }
+    }
+
+    /// The driver of a coordinator hears nothing, and says so.
+    fn give_up(&mut self, branch: Branch, death: Option<Death>) {
+        if self.awaits_vote(branch) {
+            let vote = match self.is_wrong(Mutant::LostTakenAsNo) {
+                true => Vote::No(text::refusal()),
+                false => Vote::Lost(text::refusal()),
+            };
+            self.voted(branch, vote, death);
+        } else {
+            self.acked(branch, Ack::Unknown("no answer".into()), death);
+        }
+    }
+
+    fn voted(&mut self, branch: Branch, vote: Vote, death: Option<Death>) {
+        let Branch { mut run, index, .. } = branch;
+        if self.is_wrong(Mutant::AnyRun)
+            && let Some(voting) = self.live(branch.transaction()).and_then(|l| l.voting.as_ref())
+        {
+            run = voting.run;
+        }
+        let count = self.plan.wish(run).branches.len();
+        if self.is_wrong(Mutant::OneVoteForAll) {
+            for other in (0..count).map(index_of).filter(|other| *other != index) {
+                let input =
+                    transaction::Input::Voted { run, branch: other, vote: vote.clone() };
+                self.coordinate(branch.coordinator, branch.transaction(), input, None);
+            }
+        }
+        let input = transaction::Input::Voted { run, branch: index, vote };
+        self.coordinate(branch.coordinator, branch.transaction(), input, death);
+    }
+
+    fn acked(&mut self, branch: Branch, ack: Ack, death: Option<Death>) {
+        let ack = match ack {
+            Ack::Heuristic(_) if self.is_wrong(Mutant::GoneTakenAsFinished) => Ack::Finished,
+            ack => ack,
+        };
+        let input = transaction::Input::Acked { run: branch.run, branch: branch.index, ack };
+        self.coordinate(branch.coordinator, branch.transaction(), input, death);
+    }
+
+    fn fire(&mut self, place: Place, timer: &Timer, death: Option<Death>) {
+        match (place, timer) {
+            (Place::Coordinator(number), Timer::Transaction(transaction, timer)) => {
+                self.coordinator_mut(number).timers.remove(&(*transaction, *timer));
+                let input = transaction::Input::Fired(*timer);
+                self.coordinate(number, *transaction, input, death);
+            }
+            (Place::Shard(number), Timer::Shard(timer)) => {
+                self.shard_mut(number).timers.remove(timer);
+                self.shard_turn(number, shard::Input::Fired(timer.clone()), death);
+            }
+            _ => unreachable!("each place has timers of its own kind"),
+        }
+    }
+
+    /// A caller or an operator says something about a transaction.
+    fn ask(&mut self, transaction: usize, person: Person, death: Option<Death>) {
+        let coordinator = self.plan.transactions[transaction].coordinator;
+        let request = release::request_of_a_person(transaction);
+        let input = match person {
+            Person::Begins => return self.begin(transaction, death),
+            Person::Commits => {
+                if let Some(voting) = self.live(transaction).and_then(|live| live.voting.as_ref())
+                {
+                    let run = voting.run;
+                    self.ledger_mut(transaction).asked.push(run);
+                }
+                transaction::Input::CommitAsked { request }
+            }
+            Person::Aborts => {
+                self.ledger_mut(transaction).aborts += 1;
+                let reason = "changed my mind".into();
+                transaction::Input::AbortAsked { request, reason }
+            }
+            Person::Resolves(branch, committed) => {
+                let reason = "looked".into();
+                transaction::Input::Resolved { request, branch: branch.index, committed, reason }
+            }
+        };
+        self.coordinate(coordinator, transaction, input, death);
+    }
+
+    fn begin(&mut self, transaction: usize, death: Option<Death>) {
+        let wish = self.plan.transactions[transaction].clone();
+        let attempt = self.ledger.facts[transaction].runs.len();
+        let epoch = self.coordinator(wish.coordinator).epoch;
+        let run = match self.is_wrong(Mutant::RunUsedAgain) {
+            true => RunId { epoch: 1, number: plan::run_number(transaction, 0) },
+            false => RunId { epoch, number: plan::run_number(transaction, attempt) },
+        };
+        let facts = self.ledger_mut(transaction);
+        facts.begins += 1;
+        if !facts.runs.contains(&run) {
+            facts.runs.push(run);
+        }
+        self.coordinator_mut(wish.coordinator).active.insert(run);
+        let spec = |(index, branch): (usize, &BranchWish)| BranchSpec {
+            name: text::name(index).into(),
+            resource: branch.at.to_string(),
+            one_phase: wish.one_phase,
+            work: Work::Keys(branch.ops()),
+        };
+        let begin = Begin {
+            request: release::request_of_a_run(run),
+            run,
+            fingerprint: String::new(),
+            branches: wish.branches.iter().enumerate().map(spec).collect(),
+            timeout_ms: 5_000,
+            ack: wish.ack,
+            hold: wish.hold && !self.is_wrong(Mutant::HoldIgnored),
+            pact: self.plan.pact(wish.coordinator, run),
+        };
+        let input = transaction::Input::Begin(begin);
+        self.coordinate(wish.coordinator, transaction, input, death);
+    }
+
+    fn crash(&mut self, place: Place) {
+        match place {
+            Place::Coordinator(number) => {
+                self.coordinator_mut(number).node.crash();
+                self.coordinator_died(number);
+            }
+            Place::Shard(number) => {
+                let shard = self.shard_mut(number);
+                shard.node.crash();
+                shard.timers.clear();
+            }
+            Place::Database(_) => {}
+        }
+        self.marks.reach(Mark::Crash);
+    }
+
+    fn coordinator_died(&mut self, number: u8) {
+        let coordinator = self.coordinator_mut(number);
+        coordinator.active.clear();
+        coordinator.timers.clear();
+        coordinator.search = Search::None;
+    }
+
+    fn restart(&mut self, place: Place, death: Option<Death>) {
+        match place {
+            Place::Coordinator(number) => {
+                let coordinator = self.coordinator_mut(number);
+                coordinator.epoch += 1;
+                let effects = coordinator.node.restart(death);
+                let runs = coordinator.node.in_memory().filter_map(|(_, saved, _)| {
+                    saved.known.as_ref().filter(|known| !known.finished).map(|known| known.run)
+                });
+                coordinator.active = runs.collect();
+                self.released(number, effects, death);
+            }
+            Place::Shard(number) => {
+                let effects = self.shard_mut(number).node.restart(death);
+                self.shard_released(number, effects, death);
+            }
+            Place::Database(_) => {}
+        }
+    }
+
+    /// The next step of a search for orphans. Its order is what makes it safe.
+    fn search(&mut self, number: u8) {
+        let coordinator = self.coordinator(number);
+        let next = match &coordinator.search {
+            Search::None if self.is_wrong(Mutant::ActiveBeforePrepared) => {
+                // What is active is looked at before anything is listed.
+                let all = self.branches().filter(|branch| branch.coordinator == number);
+                Search::Judged(self.judged(number, all))
+            }
+            Search::None => Search::Listed(self.prepared(number)),
+            Search::Listed(listed) => Search::Judged(self.judged(number, listed.iter().copied())),
+            Search::Judged(judged) => {
+                let prepared = self.prepared(number);
+                let orphans = judged.iter().filter(|(branch, _)| prepared.contains(branch));
+                for (branch, decided) in orphans.copied().collect::<Vec<_>>() {
+                    let committed = decided == Some(true);
+                    self.send(Message::Call(branch, Call::Orphan { committed }));
+                }
+                Search::None
+            }
+        };
+        self.coordinator_mut(number).search = match next {
+            // Nothing to look at: the search is over.
+            Search::Listed(listed) if listed.is_empty() => Search::None,
+            Search::Judged(judged) if judged.is_empty() => Search::None,
+            next => next,
+        };
+    }
+
+    fn judged(
+        &self,
+        number: u8,
+        listed: impl Iterator<Item = Branch>,
+    ) -> Vec<(Branch, Option<bool>)> {
+        let active = &self.coordinator(number).active;
+        let judged = listed.filter(|branch| !active.contains(&branch.run));
+        // What is decided is read from the log, as a search does.
+        judged.map(|branch| (branch, self.decided(branch.run))).collect()
+    }
+
+    fn decided(&self, run: RunId) -> Option<bool> {
+        let known = self.durably_known(transaction(run)).filter(|known| known.run == run)?;
+        Some(*known.decision.as_ref()? == transaction::Decision::Commit)
+    }
+
+    /// What is prepared of a coordinator's branches at all whom it reaches.
+    pub fn prepared(&self, number: u8) -> Vec<Branch> {
+        let own = Place::Coordinator(number);
+        let own = self.branches().filter(|branch| {
+            let at = self.plan.branch(*branch).at;
+            branch.coordinator == number
+                && self.is_reached(own, at)
+                && self.state(*branch) == State::Prepared
+        });
+        own.collect()
+    }
+}
+
+fn index_of(branch: usize) -> transaction::Index {
+    transaction::Index::try_from(branch).expect("few branches")
+}

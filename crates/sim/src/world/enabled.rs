@@ -1,0 +1,357 @@
+//! What can happen next.
+
+use std::sync::Arc;
+
+use handfast_core::{shard, transaction::{Fate, Known}};
+
+use super::{
+    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, SHARD, Search, State, Step,
+    Timer, World, index_of,
+};
+
+/// Most callers who wait for one transaction: more teach nothing.
+const WAITERS_MAX: usize = 3;
+
+impl World {
+    /// Everything that can happen next, in an order that is always the same.
+    pub fn actions(&self) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.steps(&mut |action| actions.push(action));
+        let torn = self.torn(&actions);
+        actions.extend(torn);
+        self.troubles(&mut |action| actions.push(action));
+        actions
+    }
+
+    /// What is no fault, and what is it only because somebody does not wait.
+    pub fn steps(&self, put: &mut impl FnMut(Action)) {
+        for (at, packet) in self.network.iter().enumerate() {
+            // Of copies it does not matter which one arrives.
+            if !self.network[..at].contains(packet) {
+                self.arrivals(packet, put);
+            }
+        }
+        self.steps_but_arrivals(put);
+    }
+
+    /// Those of [`World::steps`] that are not about a message under way.
+    pub fn steps_but_arrivals(&self, put: &mut impl FnMut(Action)) {
+        for place in self.nodes() {
+            if !self.is_up(place) {
+                put(Action::Step(Step::Restart(place)));
+            } else {
+                self.timers(place, put);
+            }
+        }
+        for branch in self.branches() {
+            self.silences(branch, put);
+            if self.state(branch) == State::Held && self.is_deserted(branch) {
+                put(Action::SessionDies(branch));
+            }
+        }
+        for transaction in 0..self.plan.transactions.len() {
+            self.people(transaction, put);
+        }
+        for number in 0..self.plan.coordinators {
+            let coordinator = self.coordinator(number);
+            let goes_on = coordinator.search != Search::None;
+            let searches = self.plan.scans && coordinator.node.is_up();
+            if searches && (goes_on || !self.prepared(number).is_empty()) {
+                put(Action::Step(Step::Search(number)));
+            }
+        }
+    }
+
+    /// The nodes, up or down.
+    pub fn nodes(&self) -> impl Iterator<Item = Place> + use<> {
+        let coordinators = (0..self.plan.coordinators).map(Place::Coordinator);
+        coordinators.chain((0..self.plan.shards).map(Place::Shard))
+    }
+
+    fn arrivals(&self, packet: &Packet, put: &mut impl FnMut(Action)) {
+        if !self.is_reached(packet.from(&self.plan), packet.to(&self.plan)) {
+            return put(Action::Lose(Arc::clone(packet)));
+        }
+        for cast in self.casts(packet) {
+            put(Action::Step(Step::Deliver(Arc::clone(packet), *cast)));
+        }
+    }
+
+    /// What may be voted if this message arrives.
+    pub fn casts(&self, packet: &Packet) -> &[Cast] {
+        match **packet {
+            Message::Call(branch, Call::Prepare { .. })
+                if matches!(self.plan.branch(branch).at, Place::Database(_))
+                    && self.state(branch) == State::Fresh =>
+            {
+                &self.plan.casts
+            }
+            _ => &[Cast::Yes],
+        }
+    }
+
+    fn timers(&self, place: Place, put: &mut impl FnMut(Action)) {
+        if self.has_notes(place) {
+            put(Action::Step(Step::Flush(place)));
+        }
+        if self.plan.bounded_delay && self.is_in_touch(place) {
+            return;
+        }
+        for timer in self.armed(place) {
+            put(Action::Step(Step::Fire(place, timer)));
+        }
+    }
+
+    /// The timers of a node.
+    pub fn armed(&self, place: Place) -> Vec<Timer> {
+        match place {
+            Place::Coordinator(number) => {
+                let timers = self.coordinator(number).timers.iter();
+                timers.map(|(at, timer)| Timer::Transaction(*at, *timer)).collect()
+            }
+            Place::Shard(number) => {
+                self.shard(number).timers.iter().cloned().map(Timer::Shard).collect()
+            }
+            Place::Database(_) => Vec::new(),
+        }
+    }
+
+    fn has_notes(&self, place: Place) -> bool {
+        match place {
+            Place::Coordinator(number) => self.coordinator(number).node.has_notes(),
+            Place::Shard(number) => self.shard(number).node.has_notes(),
+            Place::Database(_) => false,
+        }
+    }
+
+    /// Whether something is under way to or from somebody.
+    fn is_in_touch(&self, place: Place) -> bool {
+        let touches = |packet: &Packet| {
+            packet.to(&self.plan) == place || packet.from(&self.plan) == place
+        };
+        self.network.iter().any(touches)
+    }
+
+    /// Whether an answer to a call may still come.
+    fn may_answer(&self, branch: Branch) -> bool {
+        let plan = &self.plan;
+        self.network.iter().any(|packet| {
+            packet.is_about(branch) && self.is_reached(packet.from(plan), packet.to(plan))
+        })
+    }
+
+    /// Whether a coordinator's driver waits for a branch's answer.
+    pub fn can_give_up(&self, branch: Branch) -> bool {
+        let is_asked = || self.telling(branch).is_some_and(|telling| telling.is_asked);
+        let own = Place::Coordinator(branch.coordinator);
+        self.is_up(own) && (self.awaits_vote(branch) || is_asked())
+    }
+
+    /// Whether somebody may finish a branch by hand, and be found out: not what a crash brought back
+    /// after its transaction was finished.
+    pub fn can_meddle(&self, branch: Branch) -> bool {
+        let known = self.known(branch.transaction()).filter(|known| known.run == branch.run);
+        self.state(branch) == State::Prepared && known.is_none_or(|known| !known.finished)
+    }
+
+    /// Whether nobody will say anything to a branch that is held open: its database sees that at
+    /// last, and lets it go.
+    fn is_deserted(&self, branch: Branch) -> bool {
+        let known = self.known(branch.transaction());
+        let is_over = |known: &Known| known.run != branch.run || known.finished;
+        !self.is_voting(branch.run) && known.is_none_or(is_over)
+    }
+
+    /// Whether what could be done when it was listed, or in another schedule, can be done now.
+    pub fn still_can(&self, action: &Action) -> bool {
+        match action {
+            Action::Step(step) | Action::Torn(step, _) | Action::Delayed(step) => {
+                self.can_step(step)
+            }
+            Action::Crash(place) => self.is_up(*place),
+            Action::Lose(packet) | Action::Drop(packet) | Action::Duplicate(packet) => {
+                self.network.contains(packet)
+            }
+            Action::CutOff(_) => self.cut_off.is_none(),
+            Action::Heal => self.cut_off.is_some(),
+            Action::Meddle(branch, _) => self.can_meddle(*branch),
+            Action::SessionDies(branch) => self.state(*branch) == State::Held,
+            Action::Revive(branch) => self.state(*branch) == State::RolledBack,
+            Action::Break(branch) => self.can_give_up(*branch) && !self.awaits_vote(*branch),
+        }
+    }
+
+    fn can_step(&self, step: &Step) -> bool {
+        match step {
+            Step::Deliver(packet, _) => {
+                self.network.contains(packet)
+                    && self.is_reached(packet.from(&self.plan), packet.to(&self.plan))
+            }
+            Step::Fire(place, timer) => self.is_up(*place) && self.armed(*place).contains(timer),
+            Step::Flush(place) => self.has_notes(*place),
+            Step::Restart(place) => !self.is_up(*place),
+            Step::GiveUp(branch) => self.can_give_up(*branch),
+            Step::Silence(branch) => self.awaits_inquiry(*branch),
+            Step::Ask(transaction, person) => {
+                let mut can = false;
+                self.people(*transaction, &mut |action| {
+                    can |= action == Action::Step(Step::Ask(*transaction, *person));
+                });
+                can
+            }
+            Step::Search(number) => self.is_up(Place::Coordinator(*number)),
+        }
+    }
+
+    /// Whoever waits for an answer about a branch may stop waiting.
+    fn silences(&self, branch: Branch, put: &mut impl FnMut(Action)) {
+        if self.can_give_up(branch) {
+            self.silence(Step::GiveUp(branch), self.may_answer(branch), put);
+        }
+        if self.awaits_inquiry(branch) {
+            let plan = &self.plan;
+            let may_come = self.network.iter().any(|packet| {
+                matches!(**packet, Message::Inquiry(about) | Message::Told(about, _)
+                    if about == branch)
+                    && self.is_reached(packet.from(plan), packet.to(plan))
+            });
+            self.silence(Step::Silence(branch), may_come, put);
+        }
+    }
+
+    fn silence(&self, step: Step, may_come: bool, put: &mut impl FnMut(Action)) {
+        if !may_come {
+            put(Action::Step(step));
+        } else if self.left.delays > 0 {
+            put(Action::Delayed(step));
+        }
+    }
+
+    /// Whether a shard has asked about a branch, and waits.
+    pub fn awaits_inquiry(&self, branch: Branch) -> bool {
+        let Place::Shard(number) = self.plan.branch(branch).at else { return false };
+        let shard = self.shard(number);
+        let Some(live) = shard.node.live(SHARD) else { return false };
+        let id = branch.id();
+        live.inquiries.contains_key(&id) && !shard.timers.contains(&shard::Timer::Inquire(id))
+    }
+
+    fn people(&self, transaction: usize, put: &mut impl FnMut(Action)) {
+        let wish = &self.plan.transactions[transaction];
+        let facts = &self.ledger.facts[transaction];
+        if !self.is_up(Place::Coordinator(wish.coordinator)) {
+            return;
+        }
+        let mut put = |person| put(Action::Step(Step::Ask(transaction, person)));
+        let waiters = self.live(transaction).map_or(0, |live| live.waiters.len());
+        if facts.begins < wish.begins && waiters < WAITERS_MAX {
+            put(Person::Begins);
+        }
+        if facts.begins == 0 {
+            return;
+        }
+        if facts.aborts < wish.aborts && waiters < WAITERS_MAX {
+            put(Person::Aborts);
+        }
+        if wish.hold && waiters > 0 && waiters < WAITERS_MAX {
+            put(Person::Commits);
+        }
+        let Some(known) = self.known(transaction).filter(|known| !known.finished) else { return };
+        for (index, branch) in known.branches.iter().enumerate() {
+            let of = Branch {
+                coordinator: wish.coordinator,
+                run: known.run,
+                index: index_of(index),
+            };
+            let needs = matches!(branch.fate, Fate::Heuristic(_) | Fate::Stuck(_));
+            match self.state(of) {
+                State::Committed | State::Meddled { committed: true } if needs => {
+                    put(Person::Resolves(of, true));
+                }
+                State::Aborted | State::RolledBack | State::Meddled { committed: false }
+                    if needs =>
+                {
+                    put(Person::Resolves(of, false));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Faults.
+impl World {
+    /// Every step again, with the death of the node in it.
+    fn torn(&self, actions: &[Action]) -> Vec<Action> {
+        let Some(torn_max) = self.plan.torn_max.filter(|_| self.left.crashes > 0) else {
+            return Vec::new();
+        };
+        let steps = actions.iter().filter_map(|action| match action {
+            Action::Step(step) if self.is_turn(step) => Some(step),
+            _ => None,
+        });
+        let deaths =
+            || (0..=torn_max).map(Death::After).chain(std::iter::once(Death::Unsynced));
+        steps.flat_map(|step| deaths().map(|death| Action::Torn(step.clone(), death))).collect()
+    }
+
+    /// Whether a step is a turn of a node's machines.
+    pub fn is_turn(&self, step: &Step) -> bool {
+        match step {
+            Step::Deliver(packet, _) => !matches!(packet.to(&self.plan), Place::Database(_)),
+            Step::Flush(_) | Step::Search(_) => false,
+            Step::Fire(..)
+            | Step::Restart(_)
+            | Step::GiveUp(_)
+            | Step::Silence(_)
+            | Step::Ask(..) => true,
+        }
+    }
+
+    fn troubles(&self, put: &mut impl FnMut(Action)) {
+        for (at, packet) in self.network.iter().enumerate() {
+            let reached = self.is_reached(packet.from(&self.plan), packet.to(&self.plan));
+            if self.network[..at].contains(packet) || !reached {
+                continue;
+            }
+            if self.left.drops > 0 {
+                put(Action::Drop(Arc::clone(packet)));
+            }
+            if self.left.duplicates > 0 {
+                put(Action::Duplicate(Arc::clone(packet)));
+            }
+        }
+        if self.left.crashes > 0 {
+            self.nodes().filter(|place| self.is_up(*place)).for_each(|p| put(Action::Crash(p)));
+        }
+        if self.cut_off.is_some() {
+            put(Action::Heal);
+        } else if self.left.cuts > 0 {
+            self.nodes().for_each(|place| put(Action::CutOff(place)));
+        }
+        self.at_databases(put);
+        if self.left.breaks > 0 {
+            let asked = |branch: &Branch| {
+                self.telling(*branch).is_some_and(|telling| telling.is_asked)
+                    && self.is_up(Place::Coordinator(branch.coordinator))
+            };
+            self.branches().filter(asked).for_each(|branch| put(Action::Break(branch)));
+        }
+    }
+
+    fn at_databases(&self, put: &mut impl FnMut(Action)) {
+        for database in &self.databases {
+            if self.left.meddles > 0 {
+                for branch in database.prepared().filter(|branch| self.can_meddle(*branch)) {
+                    put(Action::Meddle(branch, true));
+                    put(Action::Meddle(branch, false));
+                }
+            }
+            if self.left.revivals > 0 {
+                database.rolled_back().for_each(|branch| put(Action::Revive(branch)));
+            }
+            let held = database.held().filter(|branch| !self.is_deserted(*branch));
+            held.for_each(|branch| put(Action::SessionDies(branch)));
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What is under way between two of a world.
+
+use std::sync::Arc;
+
+use handfast_core::{
+    pact,
+    shard::Inquired,
+    vote::{Ack, Vote},
+};
+
+use super::{Branch, Place, Plan};
+
+/// A message under way. It may arrive, now or after any other; be lost; be doubled.
+pub type Packet = Arc<Message>;
+
+/// A message.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Message {
+    /// A coordinator asks something of a branch.
+    Call(Branch, Call),
+    /// A branch answers the prepare.
+    Vote(Branch, Vote),
+    /// A branch answers the decision.
+    Ack(Branch, Ack),
+    /// A shard asks what was decided about a branch.
+    Inquiry(Branch),
+    /// What the shard is told.
+    Told(Branch, Inquired),
+    /// One who decides with others says something, from one to the other.
+    Peer(Place, Place, pact::Message),
+}
+
+/// What is asked of a branch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Call {
+    /// To do its work and vote.
+    Prepare {
+        /// And to keep the work open instead of preparing.
+        one_phase: bool,
+    },
+    /// To commit.
+    Commit {
+        /// And so to decide.
+        one_phase: bool,
+    },
+    /// To roll back.
+    Abort,
+    /// To end as found by a search, whose answer nobody waits for.
+    Orphan {
+        /// How.
+        committed: bool,
+    },
+}
+
+impl Message {
+    /// Who sent it.
+    pub fn from(&self, plan: &Plan) -> Place {
+        match self {
+            Self::Call(branch, _) | Self::Told(branch, _) => Place::Coordinator(branch.coordinator),
+            Self::Vote(branch, _) | Self::Ack(branch, _) | Self::Inquiry(branch) => {
+                plan.branch(*branch).at
+            }
+            Self::Peer(from, ..) => *from,
+        }
+    }
+
+    /// To whom.
+    pub fn to(&self, plan: &Plan) -> Place {
+        match self {
+            Self::Call(branch, _) | Self::Told(branch, _) => plan.branch(*branch).at,
+            Self::Vote(branch, _) | Self::Ack(branch, _) | Self::Inquiry(branch) => {
+                Place::Coordinator(branch.coordinator)
+            }
+            Self::Peer(_, to, _) => *to,
+        }
+    }
+
+    /// Whether it is a call to that branch that somebody waits for, or its answer.
+    pub fn is_about(&self, branch: Branch) -> bool {
+        match self {
+            Self::Call(_, Call::Orphan { .. })
+            | Self::Inquiry(_)
+            | Self::Told(..)
+            | Self::Peer(..) => false,
+            Self::Call(about, _) | Self::Vote(about, _) | Self::Ack(about, _) => *about == branch,
+        }
+    }
+}

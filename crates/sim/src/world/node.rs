@@ -1,0 +1,174 @@
+//! A node: the production partition over a memory log, and the ways in which it dies.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use handfast_core::machine::Machine;
+use handfast_log::{Addressed, Memory, Partition};
+use crate::machines;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Where a node dies within a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Death {
+    /// In the sync: what the turn recorded is lost, and nothing has left.
+    Unsynced,
+    /// After the sync, when so many of the turn's effects have left.
+    After(u8),
+}
+
+/// A partition that is up, or the disk of one that is down.
+#[derive(Clone)]
+pub struct Node<M: Machine> {
+    up: Option<Partition<M, Memory>>,
+    disk: Memory,
+    /// What a crash now would leave of each machine. The world keeps it beside the log, so that the
+    /// two can be compared.
+    durable: BTreeMap<Arc<str>, M::Saved>,
+    /// What a sync would add to that.
+    unsynced: BTreeMap<Arc<str>, M::Saved>,
+}
+
+/// What a turn asked for.
+pub type Effects<M> = Vec<(Arc<str>, <M as Machine>::Effect)>;
+
+const OPENS: &str = "a memory log gives back what was appended to it";
+
+impl<M: Machine> Node<M>
+where
+    M::Record: Serialize + DeserializeOwned,
+{
+    /// A node that has never run and is up.
+    pub fn new() -> Self {
+        let (partition, _) = Partition::open(Memory::default()).expect(OPENS);
+        let (durable, unsynced) = (BTreeMap::new(), BTreeMap::new());
+        Self { up: Some(partition), disk: Memory::default(), durable, unsynced }
+    }
+
+    /// Whether it runs.
+    pub fn is_up(&self) -> bool {
+        self.up.is_some()
+    }
+
+    /// Whether there are records that no sync has taken along.
+    pub fn has_notes(&self) -> bool {
+        self.up.as_ref().is_some_and(Partition::has_notes)
+    }
+
+    /// What a machine has promised, durable or not.
+    pub fn saved(&self, stream: &str) -> Option<&M::Saved> {
+        let machine = self.up.as_ref().and_then(|up| up.machine(stream));
+        machine.map(|(saved, _)| saved).or_else(|| self.durable.get(stream))
+    }
+
+    /// What a crash now would leave of a machine.
+    pub fn durable(&self, stream: &str) -> Option<&M::Saved> {
+        self.durable.get(stream)
+    }
+
+    /// What a machine in memory would forget in a crash.
+    pub fn live(&self, stream: &str) -> Option<&M::Live> {
+        self.up.as_ref()?.machine(stream).map(|(_, live)| live)
+    }
+
+    /// Every machine of which something is durable.
+    pub fn all_durable(&self) -> impl Iterator<Item = (&Arc<str>, &M::Saved)> {
+        self.durable.iter()
+    }
+
+    /// Every machine in memory.
+    pub fn in_memory(&self) -> impl Iterator<Item = (&Arc<str>, &M::Saved, &M::Live)> {
+        self.up.iter().flat_map(Partition::machines)
+    }
+
+    /// One turn of one input; if the node dies in it, only what left before is answered. `fresh`
+    /// as in [`Addressed`].
+    pub fn turn(
+        &mut self,
+        stream: &Arc<str>,
+        input: M::Input,
+        fresh: bool,
+        death: Option<Death>,
+    ) -> Effects<M> {
+        let up = self.up.as_mut().expect("a node that is down takes no turn");
+        let staged = up.stage([Addressed { stream: Arc::clone(stream), input, fresh }]);
+        let staged = staged.expect(OPENS);
+        if up.has_notes() && let Some((saved, _)) = up.machine(stream) {
+            let is_new = match self.durable.get(stream) {
+                Some(durable) => durable != saved,
+                None => *saved != M::Saved::default(),
+            };
+            if is_new {
+                self.unsynced.insert(Arc::clone(stream), saved.clone());
+            }
+        }
+        self.release(staged, death)
+    }
+
+    /// Writes what waits for a sync.
+    pub fn flush(&mut self) {
+        let up = self.up.as_mut().expect("a node that is down writes nothing");
+        up.flush(0).expect("a memory log without a bound takes everything");
+        self.durable.append(&mut self.unsynced);
+    }
+
+    /// Dies at rest.
+    pub fn crash(&mut self) {
+        self.die(true);
+    }
+
+    /// Starts again: what it asks for at once.
+    pub fn restart(&mut self, death: Option<Death>) -> Effects<M> {
+        let disk = std::mem::take(&mut self.disk);
+        let (partition, staged) = machines::replaying(|| Partition::open(disk)).expect(OPENS);
+        let up = self.up.insert(partition);
+        if up.has_notes() {
+            let saved = up.machines().map(|(stream, saved, _)| (Arc::clone(stream), saved.clone()));
+            self.unsynced = saved.collect();
+        }
+        self.release(staged, death)
+    }
+
+    /// What the log says, read back by the production code: it must be what is durable.
+    pub fn replayed(&self) -> BTreeMap<Arc<str>, M::Saved> {
+        let disk = self.up.as_ref().map_or(&self.disk, Partition::log_ref).clone();
+        let opened = machines::replaying(|| Partition::<M, _>::open(disk));
+        let (mut partition, _) = opened.expect(OPENS);
+        let look = |stream: &Arc<str>| {
+            let found = machines::replaying(|| partition.look(stream)).expect(OPENS);
+            found.map(|(saved, _)| (Arc::clone(stream), saved))
+        };
+        self.durable.keys().filter_map(look).collect()
+    }
+
+    fn release(&mut self, staged: handfast_log::Staged<M>, death: Option<Death>) -> Effects<M> {
+        let up = self.up.as_mut().expect("it was staged just now");
+        let before = death.is_some().then(|| (up.log().clone(), self.durable.clone()));
+        let mut effects =
+            up.commit(staged, 0).expect("a memory log without a bound takes everything");
+        if !up.has_notes() {
+            self.durable.append(&mut self.unsynced);
+        }
+        match (death, before) {
+            (Some(Death::Unsynced), Some((disk, durable))) => {
+                let wrote = *self.up.as_mut().expect("it is up").log() != disk;
+                // The log itself takes back what was in the sync.
+                self.die(!wrote);
+                self.durable = durable;
+                effects.clear();
+            }
+            (Some(Death::After(left)), _) => {
+                self.die(true);
+                effects.truncate(left.into());
+            }
+            _ => {}
+        }
+        effects
+    }
+
+    fn die(&mut self, keep_last: bool) {
+        let mut up = self.up.take().expect("only what is up dies");
+        self.disk = std::mem::take(up.log());
+        self.disk.crash(keep_last);
+        self.unsynced.clear();
+    }
+}

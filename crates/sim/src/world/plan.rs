@@ -1,0 +1,325 @@
+//! What a world is made of, what its callers want, and what may go wrong in it.
+
+use std::sync::Arc;
+
+use handfast_core::{
+    pact::{Pact, Way},
+    id::{BranchId, Cluster, RunId},
+    transaction::{AckWhen, Index},
+    work::{KeyOp, Value},
+};
+
+/// Most transactions in one world: a run's number says which one it is of.
+pub const TRANSACTIONS_MAX: usize = 16;
+
+/// Somebody in a world, by kind and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// A node that coordinates; its cluster is named after it.
+    Coordinator(u8),
+    /// One of our own shards.
+    Shard(u8),
+    /// A database, as small as it can be.
+    Database(u8),
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Coordinator(number) => write!(f, "c{number}"),
+            Self::Shard(number) => write!(f, "s{number}"),
+            Self::Database(number) => write!(f, "d{number}"),
+        }
+    }
+}
+
+impl Place {
+    /// Reads what [`Place`] is written as.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = text.get(1..)?.parse().ok()?;
+        match text.as_bytes().first()? {
+            b'c' => Some(Self::Coordinator(number)),
+            b's' => Some(Self::Shard(number)),
+            b'd' => Some(Self::Database(number)),
+            _ => None,
+        }
+    }
+}
+
+/// One branch of one run of a transaction of one coordinator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Branch {
+    /// Whose.
+    pub coordinator: u8,
+    /// Of which run.
+    pub run: RunId,
+    /// Which.
+    pub index: Index,
+}
+
+impl std::fmt::Display for Branch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "c{} {} #{}", self.coordinator, self.run, self.index)
+    }
+}
+
+impl Branch {
+    /// Its name at the participant.
+    pub fn id(self) -> BranchId {
+        BranchId { cluster: cluster(self.coordinator), run: self.run, index: self.index }
+    }
+
+    /// The branch of that name.
+    pub fn of(id: &BranchId) -> Self {
+        let Some(Place::Coordinator(coordinator)) = Place::parse(id.cluster.as_str()) else {
+            unreachable!("all clusters in a world are coordinators");
+        };
+        Self { coordinator, run: id.run, index: id.index }
+    }
+
+    /// Which transaction it is of.
+    pub fn transaction(self) -> usize {
+        transaction(self.run)
+    }
+}
+
+/// The name of a coordinator's cluster.
+pub fn cluster(coordinator: u8) -> Cluster {
+    Cluster::new(&Place::Coordinator(coordinator).to_string()).expect("a short word")
+}
+
+/// Which transaction a run is of.
+pub fn transaction(run: RunId) -> usize {
+    usize::try_from(run.number).expect("small") % TRANSACTIONS_MAX
+}
+
+/// The number of a transaction's `attempt`-th run.
+pub fn run_number(transaction: usize, attempt: usize) -> u64 {
+    (transaction + TRANSACTIONS_MAX * (attempt + 1)) as u64
+}
+
+/// What a world is made of and what may happen in it. It never changes.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// How many coordinators there are.
+    pub coordinators: u8,
+    /// How many shards.
+    pub shards: u8,
+    /// How many databases.
+    pub databases: u8,
+    /// What callers want done.
+    pub transactions: Vec<Wish>,
+    /// What a database may vote when it is asked for the first time.
+    pub casts: Vec<Cast>,
+    /// What each shard holds at first, by key.
+    pub loaded: i64,
+    /// Whether a database that never saw a branch refuses it after its abort.
+    pub fences: bool,
+    /// Whether coordinators search for orphans.
+    pub scans: bool,
+    /// Whether messages have a longest delay, so that silence is proof of death: then a timer fires
+    /// only when nothing is under way to or from its node, and nothing is under way to the dead.
+    pub bounded_delay: bool,
+    /// Whether to forget what can change nothing any more, so that fewer states differ.
+    pub prunes: bool,
+    /// After how many effects at most a node may die within a turn, if it may at all.
+    pub torn_max: Option<u8>,
+    /// How often what may go wrong.
+    pub budget: Budget,
+    /// What is wrong on purpose.
+    pub mutant: Option<crate::mutants::Mutant>,
+    /// The transactions' gids.
+    pub gids: Vec<Arc<str>>,
+}
+
+/// A transaction that a caller wants.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Who is asked.
+    pub coordinator: u8,
+    /// Its branches.
+    pub branches: Vec<BranchWish>,
+    /// When the caller is answered.
+    pub ack: AckWhen,
+    /// Whether the caller looks before it commits.
+    pub hold: bool,
+    /// Whether its one branch can commit in one phase.
+    pub one_phase: bool,
+    /// How it is decided if not by the coordinator's log alone.
+    pub decide: Option<Way>,
+    /// Paxos commit: the shards that are acceptors beside the coordinator.
+    pub acceptors: Vec<Place>,
+    /// How often callers begin it: the first time, doubled, again after a crash.
+    pub begins: u8,
+    /// How often somebody wants it aborted.
+    pub aborts: u8,
+}
+
+/// A branch that a caller wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BranchWish {
+    /// Where.
+    pub at: Place,
+    /// What to add to which key; nothing at a database.
+    pub adds: Vec<(String, i64)>,
+}
+
+impl BranchWish {
+    /// What it does at a shard.
+    pub fn ops(&self) -> Vec<KeyOp> {
+        let op = |(key, by): &(String, i64)| match by {
+            0 => KeyOp::Get { key: key.clone() },
+            _ => KeyOp::Add { key: key.clone(), by: *by, min: Some(0), max: None },
+        };
+        self.adds.iter().map(op).collect()
+    }
+}
+
+/// What a database that is asked to prepare may say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cast {
+    /// It prepares.
+    Yes,
+    /// It refuses.
+    No,
+    /// It wrote nothing.
+    ReadOnly,
+}
+
+/// How often what may go wrong. Part of a world's state: what is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Budget {
+    /// Deaths of nodes.
+    pub crashes: u16,
+    /// Messages lost between two who live and hear each other.
+    pub drops: u16,
+    /// Messages doubled.
+    pub duplicates: u16,
+    /// Times that somebody gives up waiting while an answer may still come.
+    pub delays: u16,
+    /// Times that a node is cut off from all others.
+    pub cuts: u16,
+    /// Prepared branches finished by hand.
+    pub meddles: u16,
+    /// Answers that only an operator can mend.
+    pub breaks: u16,
+    /// Rollbacks that a database forgets in a crash.
+    pub revivals: u16,
+    /// Times that somebody who waits for others in order to decide stops waiting.
+    pub ballots: u16,
+}
+
+impl std::fmt::Display for Wish {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "c{} begins", self.coordinator)?;
+        for (branch, name) in self.branches.iter().zip('A'..) {
+            write!(f, " {name}@{}", branch.at)?;
+            branch.adds.iter().try_for_each(|(key, by)| write!(f, " {key} {by:+}"))?;
+        }
+        let words = [
+            (self.ack == AckWhen::Applied, " applied"),
+            (self.hold, " hold"),
+            (self.one_phase, " one-phase"),
+        ];
+        let words = words.iter().filter(|(is_so, _)| *is_so);
+        words.map(|(_, word)| word).try_for_each(|word| f.write_str(word))?;
+        self.decide.map_or(Ok(()), |way| write!(f, " {way:?}"))
+    }
+}
+
+impl Wish {
+    /// A transaction over these places: the first gives to the others what they get, at shards.
+    pub fn over(places: &[Place]) -> Self {
+        let adds = |at: &Place, by| match at {
+            Place::Shard(_) => vec![("alice".to_owned(), by)],
+            _ => Vec::new(),
+        };
+        let given = |(index, at): (usize, &Place)| {
+            let by = if index == 0 { -30 * (places.len().max(2) as i64 - 1) } else { 30 };
+            BranchWish { at: *at, adds: adds(at, by) }
+        };
+        Self {
+            coordinator: 0,
+            branches: places.iter().enumerate().map(given).collect(),
+            ack: AckWhen::Decided,
+            hold: false,
+            one_phase: false,
+            decide: None,
+            acceptors: Vec::new(),
+            begins: 1,
+            aborts: 0,
+        }
+    }
+}
+
+impl Plan {
+    /// These transactions among those whom they name, and nothing goes wrong.
+    pub fn new(transactions: Vec<Wish>) -> Self {
+        assert!(transactions.len() <= TRANSACTIONS_MAX, "a run's number names its transaction");
+        let coordinators = transactions.iter().map(|wish| wish.coordinator + 1).max();
+        let places = || {
+            let branches = transactions.iter().flat_map(|wish| &wish.branches);
+            let acceptors = transactions.iter().flat_map(|wish| &wish.acceptors);
+            branches.map(|branch| branch.at).chain(acceptors.copied())
+        };
+        let shards = places().filter_map(|place| match place {
+            Place::Shard(number) => Some(number + 1),
+            _ => None,
+        });
+        let databases = places().filter_map(|place| match place {
+            Place::Database(number) => Some(number + 1),
+            _ => None,
+        });
+        Self {
+            coordinators: coordinators.unwrap_or_default(),
+            shards: shards.max().unwrap_or_default(),
+            databases: databases.max().unwrap_or_default(),
+            gids: (0..transactions.len()).map(|number| format!("t{number}").into()).collect(),
+            transactions,
+            casts: vec![Cast::Yes],
+            loaded: 100,
+            fences: true,
+            scans: true,
+            bounded_delay: false,
+            prunes: true,
+            torn_max: None,
+            budget: Budget::default(),
+            mutant: None,
+        }
+    }
+    /// The keys at a shard, with what they hold at first.
+    pub fn keys(&self, shard: u8) -> std::collections::BTreeMap<String, Value> {
+        let here = |branch: &&BranchWish| branch.at == Place::Shard(shard);
+        let branches = self.transactions.iter().flat_map(|wish| &wish.branches).filter(here);
+        let keys = branches.flat_map(|branch| &branch.adds);
+        keys.map(|(key, _)| (key.clone(), Value::Int(self.loaded))).collect()
+    }
+
+    /// What a caller wants of a run.
+    pub fn wish(&self, run: RunId) -> &Wish {
+        &self.transactions[transaction(run)]
+    }
+
+    /// What a branch is to do.
+    pub fn branch(&self, branch: Branch) -> &BranchWish {
+        &self.wish(branch.run).branches[usize::from(branch.index)]
+    }
+
+    /// What the members of a run are told, if they can decide without its coordinator.
+    pub fn pact(&self, coordinator: u8, run: RunId) -> Option<Pact> {
+        let wish = self.wish(run);
+        Some(Pact {
+            cluster: cluster(coordinator),
+            run,
+            gid: self.gid(run).to_string(),
+            way: wish.decide?,
+            members: wish.branches.iter().map(|branch| branch.at.to_string()).collect(),
+            acceptors: wish.acceptors.iter().map(Place::to_string).collect(),
+        })
+    }
+
+    /// The gid of a run.
+    pub fn gid(&self, run: RunId) -> &Arc<str> {
+        &self.gids[transaction(run)]
+    }
+}

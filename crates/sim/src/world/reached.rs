@@ -1,0 +1,85 @@
+//! Which marks a state shows.
+
+use handfast_core::transaction::{Answer, Decision, Fate, Known, Voted};
+
+use super::{Place, SHARD, State, World};
+use crate::marks::{Mark, Marks};
+
+impl World {
+    pub(super) fn mark_answer(&mut self, answer: &Answer) {
+        let mark = match answer {
+            Answer::Committed => Mark::ToldCommitted,
+            Answer::Aborted(_) => Mark::ToldAborted,
+            Answer::Mixed => Mark::ToldMixed,
+            Answer::Held => Mark::Held,
+            Answer::InquiryCommit => Mark::InquiryCommit,
+            Answer::InquiryAbort => Mark::InquiryAbort,
+            Answer::InquiryPending => Mark::InquiryPending,
+            _ => return,
+        };
+        self.marks.reach(mark);
+    }
+
+    /// What was come by since the last time, and what the state shows.
+    pub fn reached(&mut self) -> Marks {
+        let mut marks = std::mem::take(&mut self.marks);
+        let mut committed = 0;
+        for transaction in 0..self.plan.transactions.len() {
+            if let Some(known) = self.known(transaction) {
+                self.mark_known(transaction, known, &mut marks);
+                committed += usize::from(known.decision == Some(Decision::Commit));
+            }
+        }
+        marks.reach_if(committed > 1, Mark::BothCommitted);
+        self.mark_doubt(&mut marks);
+        let waits = |shard: &std::sync::Arc<super::ShardNode>| {
+            shard.node.live(SHARD).is_some_and(|live| !live.waiting.is_empty())
+        };
+        marks.reach_if(self.shards.iter().any(waits), Mark::Waits);
+        marks
+    }
+
+    fn mark_known(&self, transaction: usize, known: &Known, marks: &mut Marks) {
+        let commit = known.decision == Some(Decision::Commit);
+        let has = |vote| known.branches.iter().any(|branch| branch.vote == vote);
+        let was_stuck = || known.branches.iter().any(|b| matches!(b.fate, Fate::Stuck(_)));
+        let delegated = self.plan.transactions[transaction].one_phase && has(Voted::Yes);
+        let (mixed, finished) = (known.is_mixed(), known.finished);
+        marks.reach_if(commit && has(Voted::ReadOnly), Mark::CommittedReadOnly);
+        marks.reach_if(known.decision.is_none() && delegated, Mark::Delegated);
+        marks.reach_if(commit && delegated, Mark::DelegatedCommitted);
+        let aborted = known.decision.is_some() && !commit;
+        marks.reach_if(aborted && delegated, Mark::DelegatedAborted);
+        let first = self.ledger.facts[transaction].runs.first();
+        marks.reach_if(commit && first != Some(&known.run), Mark::LaterRunCommitted);
+        marks.reach_if(mixed, Mark::Mixed);
+        marks.reach_if(mixed && finished, Mark::MixedFinished);
+        marks.reach_if(known.is_stuck() && was_stuck(), Mark::Stuck);
+        marks.reach_if(finished && was_stuck(), Mark::StuckFinished);
+    }
+
+    /// Branches that are prepared, while their coordinator is down.
+    fn mark_doubt(&self, marks: &mut Marks) {
+        if self.coordinators.iter().all(|coordinator| coordinator.node.is_up()) {
+            return;
+        }
+        for branch in self.branches() {
+            if self.is_up(Place::Coordinator(branch.coordinator)) {
+                continue;
+            }
+            let known = self.known(branch.transaction()).filter(|known| known.run == branch.run);
+            let commits = known.is_some_and(|k| k.decision == Some(Decision::Commit));
+            let has_pact = self.plan.wish(branch.run).decide.is_some();
+            let undecided = known.is_none_or(|known| known.decision.is_none());
+            match self.state(branch) {
+                State::Prepared => {
+                    marks.reach_if(commits, Mark::InDoubtToCommit);
+                    marks.reach_if(known.is_none(), Mark::InDoubtUnknown);
+                    marks.reach_if(has_pact, Mark::Blocked);
+                }
+                State::Committed => marks.reach_if(has_pact && undecided, Mark::Unblocked),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The lab finds what is known, and finds it again.
+
+use handfast_core::{shard::End, transaction::Answer};
+use handfast_sim::lab::{Cluster, Delay, EXPERIMENTS, NODE, Options, Setup, Way, expected_partial};
+
+const HOP_US: u64 = 5_000;
+const SYNC_US: u64 = 1_000;
+
+fn setup(shards: usize, way: Way) -> Setup {
+    let (hop, sync) = (Delay::exactly(HOP_US), Delay::exactly(SYNC_US));
+    Setup { shards, way, hop, sync, votes_ms: 5_000, seed: 1 }
+}
+
+fn run(shards: usize, way: Way, prepare: impl FnOnce(&mut Cluster)) -> Cluster {
+    let mut cluster = Cluster::new(setup(shards, way));
+    prepare(&mut cluster);
+    cluster.begin();
+    assert!(cluster.run_until(600_000_000), "{way:?} is not settled");
+    cluster
+}
+
+#[test]
+fn two_phase_commit_costs_what_the_formulas_say() {
+    for branches in 1..=10 {
+        let cluster = run(branches, Way::Log, |_| {});
+        let Some((at_us, Answer::Committed)) = &cluster.answered else { panic!() };
+        // Prepare, sync, vote, sync: one round trip and two syncs until the caller knows.
+        assert_eq!(*at_us, 2 * HOP_US + 2 * SYNC_US);
+        assert_eq!(cluster.messages(), 4 * branches);
+        assert_eq!(cluster.syncs(), 2 * branches as u64 + 1);
+        // From the prepare's arrival: sync, vote, sync, commit, sync.
+        assert!(cluster.locked_us().all(|us| us == (2 * HOP_US + 3 * SYNC_US) as f64));
+        assert_eq!(cluster.written(), branches);
+    }
+}
+
+#[test]
+fn a_coordinator_that_dies_before_its_record_is_durable_aborts_when_it_is_back() {
+    let cluster = run(2, Way::Log, |cluster| {
+        // In its sync of the decision.
+        cluster.kill_at(2 * HOP_US + SYNC_US + SYNC_US / 2, NODE);
+        cluster.start_at(10_000_000, NODE);
+    });
+    assert!(cluster.answered.is_none());
+    assert_eq!(cluster.written(), 0);
+    assert!(cluster.stays.iter().all(|stay| matches!(stay.ended, Some((_, End::Aborted)))));
+    assert!(cluster.in_doubt_us().all(|us| us > 9_000_000.0));
+}
+
+#[test]
+fn a_coordinator_that_never_comes_back_leaves_its_branches_in_doubt() {
+    let mut cluster = Cluster::new(setup(2, Way::Log));
+    cluster.kill_at(2 * HOP_US + SYNC_US, NODE);
+    cluster.begin();
+    cluster.run_until(600_000_000);
+    assert!(cluster.stays.iter().all(|stay| stay.prepared_us.is_some() && stay.ended.is_none()));
+}
+
+#[test]
+fn a_partition_while_it_is_told_delays_the_end_and_does_not_change_it() {
+    let cluster = run(3, Way::Log, |cluster| {
+        // The votes have come, the decision is being written.
+        cluster.cut_at(2 * HOP_US + SYNC_US + 1, vec![1]);
+        cluster.cut_at(60_000_000, Vec::new());
+    });
+    assert_eq!(cluster.written(), 3);
+    assert!(cluster.in_doubt_us().next().unwrap() > 50_000_000.0);
+}
+
+#[test]
+fn partial_commits_are_as_many_as_expected_and_none_under_two_phase_commit() {
+    assert!((expected_partial(&[0, 0, 20]) - 0.02).abs() < 1e-9);
+    assert!((expected_partial(&[10, 10, 20]) - 0.0395).abs() < 1e-4);
+    let options = Options { trials: 2_000, ..Options::default() };
+    let naive = EXPERIMENTS.iter().find(|(name, _)| *name == "naive").unwrap().1(&options);
+    let number = |text: &str| text.split(' ').next().unwrap().parse::<f64>().unwrap();
+    for row in &naive.table.rows {
+        let [rate, expected] = [&row[5], &row[6]].map(|cell| number(cell));
+        // Three times the standard error, in percent.
+        let error = 300.0 * (expected / 100.0 * (1.0 - expected / 100.0) / 2_000.0).sqrt();
+        assert!((rate - expected).abs() <= error, "{row:?}");
+    }
+    assert_eq!(naive.table.rows.len(), 4);
+}
+
+#[test]
+fn every_experiment_finds_the_same_again() {
+    let options = Options { trials: 100, ..Options::default() };
+    for (name, run) in EXPERIMENTS {
+        let [first, second] = [run(&options), run(&options)];
+        assert_eq!(first.name, *name);
+        assert!(first.table == second.table && first.picture == second.picture, "{name}");
+        println!("{name} {:#?}", first.table.rows.iter().map(|row| row.join(" | ")).collect::<Vec<_>>());
+        assert!(!first.table.rows.is_empty() && first.picture.ends_with("</svg>\n"), "{name}");
+    }
+}

@@ -1,0 +1,81 @@
+//! The small worlds that are walked exhaustively.
+
+use handfast_core::transaction::AckWhen;
+use handfast_sim::world::{Budget, Cast, Place, Plan, Wish};
+
+const D0: Place = Place::Database(0);
+const D1: Place = Place::Database(1);
+const S0: Place = Place::Shard(0);
+const S1: Place = Place::Shard(1);
+
+/// Nothing goes wrong.
+pub const NONE: Budget = Budget {
+    crashes: 0,
+    drops: 0,
+    duplicates: 0,
+    delays: 0,
+    cuts: 0,
+    meddles: 0,
+    breaks: 0,
+    revivals: 0,
+    ballots: 0,
+};
+
+/// Two databases, and whatever they may vote.
+pub fn votes() -> Plan {
+    Plan { casts: vec![Cast::Yes, Cast::No, Cast::ReadOnly], ..Plan::new(vec![Wish::over(&[D0, D1])]) }
+}
+
+/// Two databases that vote yes.
+pub fn two() -> Plan {
+    Plan::new(vec![Wish::over(&[D0, D1])])
+}
+
+/// One database that can commit in one phase.
+pub fn one_phase() -> Plan {
+    Plan {
+        casts: vec![Cast::Yes, Cast::No, Cast::ReadOnly],
+        ..Plan::new(vec![Wish { one_phase: true, ..Wish::over(&[D0]) }])
+    }
+}
+
+/// A caller who looks before it commits.
+pub fn held() -> Plan {
+    Plan::new(vec![Wish { hold: true, ..Wish::over(&[D0, D1]) }])
+}
+
+/// A caller who waits until all is applied.
+pub fn applied() -> Plan {
+    let wish = Wish { ack: AckWhen::Applied, ..Wish::over(&[D0, D1]) };
+    Plan { casts: vec![Cast::Yes, Cast::No, Cast::ReadOnly], ..Plan::new(vec![wish]) }
+}
+
+/// A transfer between two shards.
+pub fn shards() -> Plan {
+    Plan::new(vec![Wish::over(&[S0, S1])])
+}
+
+/// Transactions of so many coordinators that each take from one key of one shard, and there is not
+/// enough for all.
+pub fn one_key(takers: u8) -> Plan {
+    let wish = |coordinator| Wish { coordinator, ..Wish::over(&[S0]) };
+    Plan { loaded: 30 * (i64::from(takers) - 1), ..Plan::new((0..takers).map(wish).collect()) }
+}
+
+/// Two transfers between the same two shards, there and back.
+pub fn there_and_back() -> Plan {
+    let back = Wish { coordinator: 1, ..Wish::over(&[S1, S0]) };
+    Plan::new(vec![Wish::over(&[S0, S1]), back])
+}
+
+/// With callers who begin so often, and want it aborted so often.
+pub fn with_callers(plan: Plan, begins: u8, aborts: u8) -> Plan {
+    let wishes = plan.transactions.iter().cloned();
+    let transactions = wishes.map(|wish| Wish { begins, aborts, ..wish }).collect();
+    Plan { transactions, ..plan }
+}
+
+/// With what may go wrong.
+pub fn with(plan: Plan, budget: Budget) -> Plan {
+    Plan { budget, torn_max: (budget.crashes > 0).then_some(2), ..plan }
+}
