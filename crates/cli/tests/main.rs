@@ -5,6 +5,7 @@ mod demo;
 #[cfg(feature = "kill-points")]
 mod kill;
 mod node;
+mod proof;
 mod serve;
 mod usage;
 

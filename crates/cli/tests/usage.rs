@@ -14,6 +14,9 @@ const COMMANDS: &[&[&str]] = &[
     &["tx", "resolve"],
     &["resource", "ls"],
     &["resource", "check"],
+    &["sim"],
+    &["check"],
+    &["lab"],
 ];
 
 #[test]
@@ -40,6 +43,12 @@ fn wrong_command_lines_are_talk_and_exit_with_2() {
         &["tx", "resolve", "g", "--branch", "b", "--outcome", "committed"],
         &["tx", "resolve", "g", "--branch", "b", "--outcome", "unknown", "--reason", "r"],
         &["demo", "--transfers", "0"],
+        &["check"],
+        &["check", "nonsense"],
+        &["check", "paxos", "--branches", "0"],
+        &["sim", "--steps", "0"],
+        &["lab", "nonsense"],
+        &["lab", "--sync-ms=-1"],
         &["demo", "--resource", "one=postgres://x"],
         &["demo", "--resource", "one"],
         &["tx", "ls", "--server", "not an address"],

@@ -239,7 +239,8 @@ pub enum State {
     Preparing,
     /// All branches voted yes; waits for `:commit` or `:abort`.
     Held,
-    /// Its only branch commits in one phase; waits for what became of it.
+    /// Its only branch commits in one phase, or shards decide with the node: waits for what they
+    /// say.
     Deciding,
     /// Decided; waits for branches to commit.
     Committing,

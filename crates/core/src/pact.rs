@@ -5,8 +5,8 @@
 //! [`transaction`](crate::transaction) and [`shard`](crate::shard) hold the state, record and send.
 //!
 //! Messages go one way, from peer to peer, and may be lost, doubled, late and out of order; timers
-//! of the machines heal that. Each carries the whole pact, so that a receiver that knows nothing can
-//! act, and the number of the role it is for, so that one shard may have several.
+//! of the machines heal that. Each carries the whole pact, so that a receiver that knows nothing
+//! can act, and the number of the role it is for, so that one shard may have several.
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};

@@ -8,6 +8,16 @@
 //! aborted, remembered
 //! ```
 //!
+//! A branch that is prepared under a [pact](crate::pact) waits for its coordinator only so long:
+//!
+//! ```text
+//! prepared ── asks; silence ─▶ takes over ─┬─ paxos: Claimed, F + 1 acceptors ─┬─▶ committed or
+//!    │                                     └─ three-phase: asks the members ───┘    aborted, tells
+//!    └─ three-phase: precommitted ─▶ the same
+//! ```
+//!
+//! Besides, a shard is an acceptor for others' runs: `Promised`, `Accepted`.
+//!
 //! Rules, with their sources (Gray and Reuter 1993; Mohan, Lindsay, Obermarck 1986, "R*"):
 //!
 //! * Strict two-phase locking: all row locks of a branch are taken before its first operation, in
@@ -15,7 +25,8 @@
 //!   shard; across shards a bounded wait ends it.
 //! * `Prepared` is forced before the vote yes leaves (R*, section 2). From then on the shard never
 //!   decides alone.
-//! * A branch without writes votes read-only, lets go and is forgotten (R*, 3.2).
+//! * A branch without writes votes read-only, lets go and is forgotten (R*, 3.2). Not with a pact:
+//!   there its yes counts.
 //! * `Committed` and `Aborted` are forced before they are acknowledged: never ask for what was
 //!   known once.
 //! * An abort is remembered even if the branch was never seen: a prepare that arrives late is
@@ -40,6 +51,7 @@ mod trace;
 mod words;
 mod work;
 
+pub use acceptor::BUNDLES_MAX;
 pub use locks::{Locks, Mode};
 pub use remembered::{CLUSTERS_MAX, FINISHED_MAX, Remembered};
 pub use state::{Acceptors, End, Finished, Inquiry, Lead, Live, Prepared, Saved, Waiting, Writes};

@@ -1,4 +1,5 @@
-//! A transaction: two-phase commit with presumed abort.
+//! A transaction at its coordinator: two-phase commit with presumed abort, and two ways to decide
+//! that outlive the coordinator.
 //!
 //! ```text
 //!            all yes                 sync                     all acknowledged
@@ -6,6 +7,15 @@
 //!     │ no, lost, timeout, caller                │ found rolled back
 //!     ▼                                          ▼
 //! Decided(abort) ─▶ aborting ─▶ Finished       mixed: waits for a person
+//! ```
+//!
+//! With a [pact](crate::pact) the decision comes about among several:
+//!
+//! ```text
+//! paxos        Begun ─▶ preparing ── all yes ──▶ Accepted (as acceptor 0) ─┬─ F + 1 ─▶ Decided
+//!                           └─ lost, timeout, restart ─▶ Claimed (leader) ─┘
+//! three-phase  preparing ── all yes ─▶ PreCommitted ── acknowledged, or dead ─▶ Decided(commit)
+//!                                           └─ restart: asks the members ─────▶ Decided(either)
 //! ```
 //!
 //! Rules, with their sources (Mohan, Lindsay, Obermarck 1986, "R*"; Gray and Lamport 2006):
@@ -23,10 +33,15 @@
 //!   that its gid keeps its answer.
 //! * A transaction of one branch that can prove its end commits in one phase: `Delegated` is forced
 //!   first, so that after a crash the branch is asked what became of it, never run again.
+//! * A run with a pact is never delegated, held or read-only, and is aborted alone by its
+//!   coordinator only when no member can have committed it: after a vote no, or, in three-phase
+//!   commit, before `PreCommitted`. With Paxos commit and F = 0 there is nobody else to decide, and
+//!   nothing of this applies: it is two-phase commit.
 
 use alloc::{format, string::String, vec::Vec};
 
 mod paxos;
+mod peers;
 mod state;
 mod tell;
 mod three_phase;
@@ -42,7 +57,7 @@ pub use words::{
 use crate::{
     id::{RequestId, RunId},
     machine::{Machine, Output, Summary},
-    pact::{Message, Pact, Way, Word},
+    pact::Way,
     vote::{Cause, Vote},
 };
 
@@ -356,56 +371,6 @@ impl Step<'_> {
         after.finish_if_all_told(decided);
     }
 
-    /// A peer speaks. Only of this gid's run and pact; what else it may mean is nothing to us.
-    fn received(&mut self, message: &Message) {
-        let known = self.known.filter(|known| known.run == message.pact.run);
-        let voting = self.live.voting.as_ref();
-        let pact = known.map_or(voting.and_then(|v| v.pact.as_ref()), |known| known.pact.as_ref());
-        if pact != Some(&message.pact) {
-            return;
-        }
-        let undecided = known.is_none_or(Known::is_left_to_pact);
-        match (message.word, message.pact.way) {
-            (Word::Decided { to: 0, commit }, _) if undecided => self.told_decision(commit),
-            (word, Way::Paxos) => self.paxos_word(&message.pact, word),
-            (word, Way::ThreePhase) if undecided => self.three_phase_word(&message.pact, word),
-            (_, Way::ThreePhase) => {}
-        }
-    }
-
-    /// The members have decided without this node.
-    fn told_decision(&mut self, commit: bool) {
-        let decision = if commit { Decision::Commit } else { Decision::Abort(taken_over()) };
-        self.decide(decision);
-    }
-
-    fn lead_timed_out(&mut self, run: RunId) {
-        let Some(known) = self.known.filter(|k| k.run == run && k.is_left_to_pact()) else {
-            return;
-        };
-        match &known.pact {
-            Some(pact) if pact.way == Way::Paxos => self.ballot_over(known, pact),
-            Some(pact) => self.three_phase_over(pact),
-            None => {}
-        }
-    }
-
-    /// After a restart: a run that those of the pact decide.
-    fn lead_again(&mut self) {
-        let Some(known) = self.known.filter(|known| known.is_left_to_pact()) else { return };
-        match &known.pact {
-            Some(pact) if pact.way == Way::Paxos => self.lead_ballot(known, pact, None),
-            Some(pact) => self.ask_members(pact),
-            None => {}
-        }
-    }
-
-    fn send(&mut self, pact: &Pact, word: Word) {
-        if let Some(to) = word.to(pact) {
-            self.out.effect(Effect::Send { to, message: Message { pact: pact.clone(), word } });
-        }
-    }
-
     fn voting(&mut self, run: RunId) -> Option<&mut Voting> {
         self.live.voting.as_mut().filter(|voting| voting.run == run)
     }
@@ -417,12 +382,6 @@ impl Step<'_> {
     fn arm(&mut self, timer: Timer, after_ms: u64) {
         self.out.effect(Effect::Arm { timer, after_ms });
     }
-}
-
-/// Why it was aborted when this node cannot know better.
-fn taken_over() -> Reason {
-    let message = "decided without this node, or after its restart, before all had voted";
-    Reason::own(None, "taken_over", message.into(), Cause::Passing)
 }
 
 fn index(branch: usize) -> Index {

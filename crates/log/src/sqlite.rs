@@ -245,9 +245,12 @@ fn checksum(body: &str) -> u32 {
 /// The positions of a stream's first and last record to read.
 type Ends = (Position, Position);
 
+/// A record, and its checksum if it has one.
+type Stored = (Entry, Option<u32>);
+
 /// The ends of a stream, and one of its records with its checksum; it is absent if there is none
 /// at all, which only damage can do.
-fn stored(row: &Row<'_>) -> rusqlite::Result<(Ends, Option<(Entry, Option<u32>)>)> {
+fn stored(row: &Row<'_>) -> rusqlite::Result<(Ends, Option<Stored>)> {
     let ends = (from_sql(row.get(0)?), from_sql(row.get(1)?));
     let entry = match row.get(2)? {
         None => None,

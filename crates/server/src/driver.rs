@@ -179,9 +179,9 @@ impl<M: Driven> DriverHandle<M> {
 
 /// Starts the thread. It first commits `opened.1`, what recovery asked for.
 ///
-/// `on_effects` runs on that thread and must not block; nor must `on_refused`, which gets the inputs
-/// whose machine cannot be read back. `on_broken` is called once if the log fails; the process
-/// should then stop loudly, since nobody knows what the log holds.
+/// `on_effects` runs on that thread and must not block; nor must `on_refused`, which gets the
+/// inputs whose machine cannot be read back. `on_broken` is called once if the log fails; the
+/// process should then stop loudly, since nobody knows what the log holds.
 pub fn spawn<M: Driven>(
     opened: (Partition<M, Sqlite>, Staged<M>),
     on_effects: impl FnMut(Vec<(Arc<str>, M::Effect)>) + Send + 'static,

@@ -30,9 +30,8 @@ async fn a_way_that_a_branch_cannot_go_is_refused_by_its_name() {
     };
     let begin = |decide: &str, resource: &str, hold: bool| json!({ "gid": "g1", "decide": decide, "hold": hold, "branches": [branch(resource)] });
     let cases = [
-        (begin("paxos", "bank", false), Some("b"), "has not answered"),
-        (begin("three_phase", "shard", false), Some("b"), "has not answered"),
-        (begin("three_phase", "bare", false), Some("b"), "has no peers"),
+        (begin("paxos", "bank", false), Some("b"), "`bank` (postgres) has no peers"),
+        (begin("three_phase", "bare", false), Some("b"), "`bare` (http) has no peers"),
         (begin("three_phase", "bare", true), None, "held"),
     ];
     for (body, branch, why) in cases {
@@ -46,6 +45,15 @@ async fn a_way_that_a_branch_cannot_go_is_refused_by_its_name() {
     assert_eq!(world.get("/v1/transactions/g1").await.status, StatusCode::NOT_FOUND);
     let by_log = world.post("/v1/transactions", begin("log", "bare", false)).await;
     assert_eq!(by_log.status, StatusCode::OK, "{}", by_log.body);
+    // What one that is away can do is not known: that passes, and is no fault of the request.
+    let mut away = begin("three_phase", "shard", false);
+    away["gid"] = json!("g2");
+    let answer = world.post("/v1/transactions", &away).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (409, "resource_down"), "{}", answer.body);
+    away["decide"] = json!("paxos");
+    away["gid"] = json!("g3");
+    let answer = world.post("/v1/transactions", &away).await;
+    assert_eq!((answer.status.as_u16(), answer.code()), (503, "not_ready"), "{}", answer.body);
 }
 
 #[tokio::test]

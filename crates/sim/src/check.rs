@@ -8,7 +8,9 @@
 mod key;
 mod table;
 
-use std::{cell::RefCell, ops::ControlFlow, sync::Arc};
+use std::{cell::RefCell, hash::BuildHasher as _, ops::ControlFlow, sync::Arc};
+
+use foldhash::fast::FixedState;
 
 use self::{
     key::{CoordinatorKey, ShardKey},
@@ -19,6 +21,7 @@ use crate::{
     invariants,
     machines,
     marks::Marks,
+    walk::calm,
     world::{Action, Budget, Coordinator, Database, Ledger, Packet, Place, Plan, ShardNode, World},
 };
 
@@ -142,7 +145,12 @@ impl Model for Worlds {
         }
         tables.node_violation(&self.plan, after)?;
         let (_, world) = tables.after.as_ref().expect("it was put there just now");
-        invariants::check_world(world)
+        invariants::check_world(world)?;
+        let is_asked = |every: u64| FixedState::with_seed(1).hash_one(after) % every == 0;
+        if world.plan.calm_every.is_some_and(is_asked) {
+            calm::settle(&mut world.clone())?;
+        }
+        Ok(())
     }
 
     fn is_settled(&self, row: &Row) -> bool {
@@ -216,18 +224,15 @@ impl Tables {
         let (nodes, rest) = rest.split_at(coordinators);
         let (shards, rest) = rest.split_at(shards);
         let (databases, packets) = rest.split_at(usize::from(plan.databases));
-        let (left, cut_off) = *self.troubles.get(head[1]);
-        World {
-            plan: Arc::clone(plan),
-            coordinators: nodes.iter().map(|at| self.coordinators.get(*at).node.clone()).collect(),
-            shards: shards.iter().map(|at| self.shards.get(*at).node.clone()).collect(),
-            databases: databases.iter().map(|at| self.databases.get(*at).clone()).collect(),
-            network: packets.iter().map(|at| self.packets.get(*at).clone()).collect(),
-            cut_off,
-            left,
-            ledger: self.ledgers.get(head[0]).clone(),
-            marks: Marks::default(),
-        }
+        World::of_parts(
+            Arc::clone(plan),
+            nodes.iter().map(|at| self.coordinators.get(*at).node.clone()).collect(),
+            shards.iter().map(|at| self.shards.get(*at).node.clone()).collect(),
+            databases.iter().map(|at| self.databases.get(*at).clone()).collect(),
+            packets.iter().map(|at| self.packets.get(*at).clone()).collect(),
+            *self.troubles.get(head[1]),
+            Arc::clone(self.ledgers.get(head[0])),
+        )
     }
 
     fn node_violation(&self, plan: &Plan, row: &Row) -> Result<(), Violation> {

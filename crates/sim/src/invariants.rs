@@ -14,6 +14,7 @@ mod late_input;
 mod locks;
 mod money;
 mod one_run_commits;
+mod one_value;
 mod orphans_are_dead;
 mod replay;
 mod settled;
@@ -24,7 +25,7 @@ mod write_ahead;
 
 use handfast_core::id::RunId;
 
-pub use self::settled::{INVARIANT as SETTLED, unsettled};
+pub use self::settled::{INVARIANT as SETTLED, unsettled, waits_for_the_dead};
 use crate::{
     explore::Violation,
     world::{Coordinator, Plan, ShardNode, State, World},
@@ -48,6 +49,7 @@ pub const OF_WORLDS: &[(&str, Look)] = &[
     (orphans_are_dead::INVARIANT, orphans_are_dead::check),
     (told_is_so::INVARIANT, told_is_so::check),
     (one_run_commits::INVARIANT, one_run_commits::check),
+    (one_value::INVARIANT, one_value::check),
     (held_waits::INVARIANT, held_waits::check),
     (closed_once::INVARIANT, closed_once::check),
     (vote_is_kept::INVARIANT, vote_is_kept::check),

@@ -51,7 +51,7 @@ fn rm(world: &World, branch: Branch) -> Rm {
     };
     // A shard's refusal may be forgotten in a crash: it is one when it is durable.
     let Some(saved) = world.shard(number).node.durable(SHARD) else { return Rm::Working };
-    let id = branch.id();
+    let id = world.plan.id(branch);
     match saved.finished.end(&id) {
         Some(End::Committed) => Rm::Committed,
         Some(End::Aborted) => Rm::Aborted,

@@ -5,7 +5,7 @@
 //! must end within a bounded number of rounds. What fails is told as its seed and a schedule, from
 //! which everything was left out that is not needed to fail.
 
-mod calm;
+pub(crate) mod calm;
 mod draw;
 mod shrink;
 

@@ -9,6 +9,7 @@
 //! the node that it touches.
 
 mod action;
+mod choices;
 mod database;
 mod enabled;
 mod forget;
@@ -36,7 +37,7 @@ pub use self::{
     ledger::{Facts, Ledger, Told},
     network::{Call, Message, Packet},
     node::{Death, Node},
-    plan::{Branch, BranchWish, Budget, Cast, Place, Plan, Wish, transaction},
+    plan::{Branch, BranchWish, Budget, Cast, Place, Plan, Searches, Wish, transaction},
 };
 use crate::{
     machines::{Shard, Transaction},
@@ -61,6 +62,10 @@ pub struct World {
     pub cut_off: Option<Place>,
     /// What may still go wrong.
     pub left: Budget,
+    /// How each branch that was begun is at its participant: it need not be asked again.
+    states: Vec<(Branch, State)>,
+    /// Whose states may have changed: shards from the lowest bit on, databases from the 32nd on.
+    touched: u64,
     /// What was said and seen, which nobody in the world remembers as a whole.
     pub ledger: Arc<Ledger>,
     /// What was come by since they were last taken.
@@ -137,6 +142,8 @@ impl World {
             network: Vec::new(),
             cut_off: None,
             left: plan.budget,
+            states: Vec::new(),
+            touched: 0,
             ledger: Arc::new(Ledger::new(plan.transactions.len())),
             marks: Marks::default(),
             plan,
@@ -173,10 +180,12 @@ impl World {
     }
 
     fn shard_mut(&mut self, number: u8) -> &mut ShardNode {
+        self.touched |= 1 << number;
         Arc::make_mut(&mut self.shards[usize::from(number)])
     }
 
     fn database_mut(&mut self, number: u8) -> &mut Database {
+        self.touched |= 1 << (32 + number);
         Arc::make_mut(&mut self.databases[usize::from(number)])
     }
 
@@ -230,13 +239,18 @@ impl World {
 
     /// How a branch is at its participant.
     pub fn state(&self, branch: Branch) -> State {
+        let known = self.states.iter().find(|(other, _)| *other == branch);
+        known.map_or(State::Fresh, |(_, state)| *state)
+    }
+
+    fn ask_state(&self, branch: Branch) -> State {
         match self.plan.branch(branch).at {
             Place::Database(number) => self.databases[usize::from(number)].state(branch),
             Place::Shard(number) => {
                 let Some(saved) = self.shard(number).node.saved(SHARD) else {
                     return State::Fresh;
                 };
-                let id = branch.id();
+                let id = self.plan.id(branch);
                 match saved.finished.end(&id) {
                     Some(shard::End::Committed) => State::Committed,
                     Some(shard::End::Aborted) => State::Aborted,
@@ -248,24 +262,59 @@ impl World {
         }
     }
 
-    /// Every branch of every run that was begun.
-    pub fn branches(&self) -> impl Iterator<Item = Branch> {
-        let runs = |(transaction, facts)| self.runs_of(transaction, facts);
-        self.ledger.facts.iter().enumerate().flat_map(runs)
+    /// Asks those whose states may have changed.
+    fn look_again(&mut self) {
+        if self.touched == 0 {
+            return;
+        }
+        for at in 0..self.states.len() {
+            let (branch, _) = self.states[at];
+            let is_touched = match self.plan.branch(branch).at {
+                Place::Shard(number) => self.touched & 1 << number != 0,
+                Place::Database(number) => self.touched & 1 << (32 + number) != 0,
+                Place::Coordinator(_) => false,
+            };
+            if is_touched {
+                self.states[at].1 = self.ask_state(branch);
+            }
+        }
+        self.touched = 0;
     }
 
-    fn runs_of<'a>(
-        &'a self,
-        transaction: usize,
-        facts: &'a Facts,
-    ) -> impl Iterator<Item = Branch> + use<'a> {
-        let wish = &self.plan.transactions[transaction];
-        let (coordinator, count) = (wish.coordinator, wish.branches.len());
-        let branches = move |run: &RunId| {
-            let run = *run;
-            (0..count).map(move |index| Branch { coordinator, run, index: index_of(index) })
+    /// Begins to watch the branches of a run.
+    fn watch(&mut self, run: RunId) {
+        let branches: Vec<_> = self.branches_of(run).collect();
+        for branch in branches {
+            if !self.states.iter().any(|(other, _)| *other == branch) {
+                self.states.push((branch, self.ask_state(branch)));
+            }
+        }
+    }
+
+    /// Every branch of every run that was begun.
+    pub fn branches(&self) -> impl Iterator<Item = Branch> {
+        self.states.iter().map(|(branch, _)| *branch)
+    }
+
+    /// A world put together again from its parts.
+    pub(crate) fn of_parts(
+        plan: Arc<Plan>,
+        coordinators: Vec<Arc<Coordinator>>,
+        shards: Vec<Arc<ShardNode>>,
+        databases: Vec<Arc<Database>>,
+        network: Vec<Packet>,
+        (left, cut_off): (Budget, Option<Place>),
+        ledger: Arc<Ledger>,
+    ) -> Self {
+        let (states, touched, marks) = (Vec::new(), 0, Marks::default());
+        let mut world = Self {
+            plan, coordinators, shards, databases, network, cut_off, left, states, touched, ledger,
+            marks,
         };
-        facts.runs.iter().flat_map(branches)
+        let runs: Vec<_> =
+            world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied()).collect();
+        runs.into_iter().for_each(|run| world.watch(run));
+        world
     }
 
     /// The branches of one run.
@@ -327,6 +376,8 @@ impl World {
                 self.acked(*branch, Ack::Broken("broken".into()), None);
             }
         }
+        self.look_again();
+        self.note_choices();
         if self.plan.bounded_delay {
             self.lose_what_is_to_the_dead();
         }
@@ -425,6 +476,7 @@ impl World {
     }
 
     fn fire(&mut self, place: Place, timer: &Timer, death: Option<Death>) {
+        self.left.ballots -= u16::from(timer.leads());
         match (place, timer) {
             (Place::Coordinator(number), Timer::Transaction(transaction, timer)) => {
                 self.coordinator_mut(number).timers.remove(&(*transaction, *timer));
@@ -479,6 +531,7 @@ impl World {
         if !facts.runs.contains(&run) {
             facts.runs.push(run);
         }
+        self.watch(run);
         self.coordinator_mut(wish.coordinator).active.insert(run);
         let spec = |(index, branch): (usize, &BranchWish)| BranchSpec {
             name: text::name(index).into(),

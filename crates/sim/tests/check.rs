@@ -7,18 +7,19 @@ use handfast_sim::{
     check::{self, Report},
     explore::{Options, Verdict},
     marks::Mark,
-    world::{Budget, Plan},
+    world::{Budget, Plan, Searches},
 };
 
 use crate::worlds::{
-    NONE, applied, held, one_key, one_phase, shards, there_and_back, two, votes, with,
-    with_callers,
+    NONE, applied, held, one_key, one_phase, paxos, shards, there_and_back, three_phase, two,
+    votes, with, with_callers,
 };
 
 #[test]
 fn all_votes_and_every_fault() {
     let budget = Budget { crashes: 1, drops: 1, duplicates: 1, delays: 1, ..NONE };
-    walk(with(with_callers(votes(), 1, 1), budget)).reached(&[
+    let plan = Plan { searches: Searches::Always, ..with_callers(votes(), 1, 1) };
+    walk(with(plan, budget)).reached(&[
         Mark::ToldCommitted,
         Mark::ToldAborted,
         Mark::CommittedReadOnly,
@@ -133,9 +134,18 @@ impl Walked {
 }
 
 fn walk(plan: Plan) -> Walked {
+    explored(plan, true)
+}
+
+fn explored(plan: Plan, settles: bool) -> Walked {
     let begun = Instant::now();
-    let options = Options { settles: true, states_max: 20_000_000 };
-    let report = check::run(plan, options, |_| ControlFlow::Continue(()));
+    let options = Options { settles, states_max: 20_000_000 };
+    let report = check::run(plan, options, |progress| {
+        if std::env::var_os("HANDFAST_PROGRESS").is_some() && progress.distinct % 16 == 0 {
+            println!("{progress:?}");
+        }
+        ControlFlow::Continue(())
+    });
     let progress = report.explored.progress;
     println!(
         "{} states, {} steps, depth {}, {:.1} s",
@@ -152,4 +162,27 @@ fn walk(plan: Plan) -> Walked {
             panic!("{}\n{}", counterexample.violation, lines.collect::<String>());
         }
     }
+}
+
+#[test]
+fn paxos_commit_with_a_crash() {
+    let budget = Budget { crashes: 1, ballots: 1, ..NONE };
+    let plan = Plan { calm_every: Some(64), dead_for_good: true, ..with(paxos(), budget) };
+    explored(plan, false).reached(&[Mark::ToldCommitted, Mark::TakenOver, Mark::Unblocked]);
+}
+
+#[test]
+fn three_phase_commit_with_a_crash() {
+    let budget = Budget { crashes: 1, ballots: 6, ..NONE };
+    let plan = Plan { calm_every: Some(64), dead_for_good: true, ..with(three_phase(2), budget) };
+    explored(plan, false).reached(&[Mark::ToldCommitted, Mark::TakenOver, Mark::Unblocked]);
+}
+
+#[test]
+fn three_phase_commit_splits_when_the_network_parts() {
+    let plan = with(three_phase(3), Budget { cuts: 1, crashes: 1, ballots: 8, ..NONE });
+    let report = check::run(plan, Options::default(), |_| ControlFlow::Continue(()));
+    let Verdict::Violated(counterexample) = report.explored.verdict else { panic!("it must") };
+    let lines = counterexample.actions.iter().map(|action| format!("> {action}\n"));
+    println!("{}\n{}", counterexample.violation, lines.collect::<String>());
 }

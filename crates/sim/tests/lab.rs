@@ -90,7 +90,6 @@ fn every_experiment_finds_the_same_again() {
         let [first, second] = [run(&options), run(&options)];
         assert_eq!(first.name, *name);
         assert!(first.table == second.table && first.picture == second.picture, "{name}");
-        println!("{name} {:#?}", first.table.rows.iter().map(|row| row.join(" | ")).collect::<Vec<_>>());
         assert!(!first.table.rows.is_empty() && first.picture.ends_with("</svg>\n"), "{name}");
     }
 }

@@ -6,3 +6,4 @@ mod published;
 mod check;
 mod walk;
 mod worlds;
+mod refinement;

@@ -1,6 +1,6 @@
 //! The small worlds that are walked exhaustively.
 
-use handfast_core::transaction::AckWhen;
+use handfast_core::{pact::Way, transaction::AckWhen};
 use handfast_sim::world::{Budget, Cast, Place, Plan, Wish};
 
 const D0: Place = Place::Database(0);
@@ -78,4 +78,19 @@ pub fn with_callers(plan: Plan, begins: u8, aborts: u8) -> Plan {
 /// With what may go wrong.
 pub fn with(plan: Plan, budget: Budget) -> Plan {
     Plan { budget, torn_max: (budget.crashes > 0).then_some(2), ..plan }
+}
+
+/// A transfer between two shards that is decided by Paxos commit with three acceptors: the
+/// coordinator and the shards.
+pub fn paxos() -> Plan {
+    let decide = Some(Way::Paxos);
+    Plan::new(vec![Wish { decide, acceptors: vec![S0, S1], ..Wish::over(&[S0, S1]) }])
+}
+
+/// A transfer between so many shards that is decided by three-phase commit, in a network that keeps
+/// to its longest delay.
+pub fn three_phase(shards: u8) -> Plan {
+    let places: Vec<_> = (0..shards).map(Place::Shard).collect();
+    let wish = Wish { decide: Some(Way::ThreePhase), ..Wish::over(&places) };
+    Plan { bounded_delay: true, ..Plan::new(vec![wish]) }
 }

@@ -8,7 +8,8 @@
 //!
 //! No member is uncertain (w) when another has committed: between the two is a round that makes
 //! everyone committable (p). So members that have lost their coordinator can decide by what they
-//! see in each other, the operational ones: [`decide`].
+//! see in each other: any end is the end; all uncertain, abort; else make all committable, and
+//! commit.
 //!
 //! It rests on two assumptions, and splits without them: an answer comes within
 //! [`TERMINATION_MS`](super::TERMINATION_MS), so that who is silent is dead; and the network does
@@ -94,9 +95,9 @@ impl Termination {
 /// The termination rule (BHG 7.5) over the members that answered, member `me` included.
 ///
 /// Members that were down in between do not count: meanwhile the others may have decided without
-/// them. Only if all were down, and all are back, is nobody left who can have, and then the first of
-/// them decides over all. A member that is back can therefore never lead while one that never was
-/// down is alive: the two would see different sets, and could decide differently.
+/// them. Only if all were down, and all are back, is nobody left who can have, and then the first
+/// of them decides over all. A member that is back can therefore never lead while one that never
+/// was down is alive: the two would see different sets, and could decide differently.
 fn decide(me: Index, told: &BTreeMap<Index, (Stage, bool)>, pact: &Pact) -> Next {
     if let Some(commit) = told.values().find_map(|(stage, _)| stage.decided()) {
         return Next::Decide(commit);

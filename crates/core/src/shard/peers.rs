@@ -65,7 +65,7 @@ impl Step<'_> {
             Inquired::Pending | Inquired::Silent => {
                 inquiry.tries = inquiry.tries.saturating_add(1);
                 inquiry.silent = match answer {
-                    Inquired::Silent => inquiry.silent.saturating_add(1),
+                    Inquired::Silent => (inquiry.silent + 1).min(SILENT_MAX),
                     _ => 0,
                 };
                 let is_dead = inquiry.silent >= SILENT_MAX;

@@ -1,6 +1,6 @@
 //! Paxos commit at the coordinator: registrar, leader of ballot 0, and acceptor 0.
 
-use super::{Decision, Known, Lead, Reason, Record, Step, Timer, Voting, taken_over};
+use super::{Decision, Known, Lead, Reason, Record, Step, Timer, Voting, peers::taken_over};
 use crate::pact::{
     Pact, Word,
     paxos::{Change, Leader, Proposal, Value},

@@ -77,6 +77,8 @@ enum Event {
     /// A shard's inquiry arrives at the coordinator.
     Inquiry(usize, u32, BranchId),
     Restart(usize),
+    /// The driver of the coordinator waits no longer for this answer.
+    Deadline(RequestId),
 }
 
 /// Whom a shard's answer is for.
@@ -104,6 +106,8 @@ pub struct Hosts {
     pub messages: usize,
     pub answer: Option<Answer>,
     pub crashes: Vec<Crash>,
+    /// If set, messages of the first seconds are late, doubled or lost, as this number has it.
+    pub chaos: Option<u64>,
     taken: usize,
 }
 
@@ -139,6 +143,7 @@ impl Hosts {
             messages: 0,
             answer: None,
             crashes: Vec::new(),
+            chaos: None,
             taken: 0,
         };
         let begin = cluster.request(way, acceptors, refuses);
@@ -213,7 +218,7 @@ impl Hosts {
                     let effects = node.step(input);
                     self.shard_asks(at, effects);
                 } else if life.is_none() {
-                    self.unreachable(input);
+                    self.refused(&input);
                 }
             }
             Event::Inquiry(at, life, branch) if self.coordinator.is_up => {
@@ -226,6 +231,7 @@ impl Hosts {
                 let input = shard::Input::Answered { branch, answer: Inquired::Silent };
                 self.later(1, Event::ToShard(at, input, Some(life)));
             }
+            Event::Deadline(request) => self.unanswered(request),
             Event::Restart(COORDINATOR) => {
                 let effects = self.coordinator.restart();
                 self.coordinator_asks(effects);
@@ -246,32 +252,30 @@ impl Hosts {
         effects
     }
 
-    /// A request that reached a dead shard.
-    fn unreachable(&mut self, input: shard::Input) {
-        let request = match input {
-            shard::Input::Prepare { request, .. }
-            | shard::Input::Commit { request, .. }
-            | shard::Input::Abort { request, .. } => request,
-            _ => return,
-        };
-        let input = match self.calls[&request] {
-            Call::Vote(run, branch, _) => {
-                let (code, cause) = ("lost".into(), Cause::Passing);
-                let vote = Vote::Lost(Refusal { code, message: String::new(), cause });
-                transaction::Input::Voted { run, branch, vote }
-            }
-            Call::Ack(run, branch, _) => {
-                transaction::Input::Acked { run, branch, ack: Ack::Unknown("down".into()) }
-            }
-        };
-        let life = self.life_of(request);
-        self.later(1, Event::ToCoordinator(input, Some(life)));
+    /// Nobody is there to take a request.
+    fn refused(&mut self, input: &shard::Input) {
+        if let shard::Input::Prepare { request, .. }
+        | shard::Input::Commit { request, .. }
+        | shard::Input::Abort { request, .. } = input
+        {
+            self.unanswered(*request);
+        }
     }
 
-    fn life_of(&self, request: RequestId) -> u32 {
-        match self.calls[&request] {
-            Call::Vote(_, _, life) | Call::Ack(_, _, life) => life,
-        }
+    fn unanswered(&mut self, request: RequestId) {
+        let (input, life) = match self.calls.remove(&request) {
+            None => return,
+            Some(Call::Vote(run, branch, life)) => {
+                let (code, cause) = ("lost".into(), Cause::Passing);
+                let vote = Vote::Lost(Refusal { code, message: String::new(), cause });
+                (transaction::Input::Voted { run, branch, vote }, life)
+            }
+            Some(Call::Ack(run, branch, life)) => {
+                let ack = Ack::Unknown("no answer".into());
+                (transaction::Input::Acked { run, branch, ack }, life)
+            }
+        };
+        self.later(1, Event::ToCoordinator(input, Some(life)));
     }
 
     fn coordinator_asks(&mut self, effects: Vec<transaction::Effect>) {
@@ -312,7 +316,12 @@ impl Hosts {
         let request = self.fresh();
         self.calls.insert(request, call);
         self.messages += 1;
-        self.later(1, Event::ToShard(usize::from(branch), input(request), None));
+        let input = input(request);
+        for after_ms in self.arrivals() {
+            let event = Event::ToShard(usize::from(branch), input.clone(), None);
+            self.later(after_ms, event);
+        }
+        self.later(400, Event::Deadline(request));
     }
 
     fn answer_inquiry(&mut self, request: RequestId, answer: &Answer) {
@@ -339,16 +348,17 @@ impl Hosts {
                 Effect::Send { to, message } => self.send(Some(at), &to, message),
                 Effect::Reply { request, answer } => {
                     self.messages += 1;
-                    let input = match (self.calls[&request], answer) {
-                        (Call::Vote(run, branch, _), shard::Answer::Voted { vote, .. }) => {
-                            transaction::Input::Voted { run, branch, vote }
+                    let (input, life) = match (self.calls.remove(&request), answer) {
+                        (
+                            Some(Call::Vote(run, branch, life)),
+                            shard::Answer::Voted { vote, .. },
+                        ) => (transaction::Input::Voted { run, branch, vote }, life),
+                        (Some(Call::Ack(run, branch, life)), shard::Answer::Acked(ack)) => {
+                            (transaction::Input::Acked { run, branch, ack }, life)
                         }
-                        (Call::Ack(run, branch, _), shard::Answer::Acked(ack)) => {
-                            transaction::Input::Acked { run, branch, ack }
-                        }
+                        (None, _) => continue,
                         (_, other) => panic!("unexpected: {other:?}"),
                     };
-                    let life = self.life_of(request);
                     self.later(1, Event::ToCoordinator(input, Some(life)));
                 }
             }
@@ -364,11 +374,25 @@ impl Hosts {
             Peer::Shard(name) => self.names.iter().position(|known| known == name),
         };
         self.messages += usize::from(at != from);
-        let event = match at {
-            None => Event::ToCoordinator(transaction::Input::Received { message }, None),
-            Some(at) => Event::ToShard(at, shard::Input::Received { message }, None),
-        };
-        self.later(1, event);
+        for after_ms in self.arrivals() {
+            let message = message.clone();
+            let event = match at {
+                None => Event::ToCoordinator(transaction::Input::Received { message }, None),
+                Some(at) => Event::ToShard(at, shard::Input::Received { message }, None),
+            };
+            self.later(after_ms, event);
+        }
+    }
+
+    /// When a message arrives: once after 1 ms, or as chaos wants.
+    fn arrivals(&mut self) -> Vec<u64> {
+        match &mut self.chaos {
+            Some(chaos) if self.now_ms < 20_000 => {
+                let copies = [0, 1, 1, 1, 1, 1, 1, 2][(random(chaos) % 8) as usize];
+                (0..copies).map(|_| [1, 5, 50, 900, 3_000][(random(chaos) % 5) as usize]).collect()
+            }
+            _ => vec![1],
+        }
     }
 
     fn later(&mut self, after_ms: u64, event: Event) {
@@ -417,6 +441,14 @@ impl Hosts {
             assert!(!self.coordinator.is_up || known.finished, "not finished: {story}");
         }
     }
+}
+
+/// The next of a row of numbers (xorshift).
+pub fn random(state: &mut u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state >> 8
 }
 
 fn value() -> handfast_core::work::Value {

@@ -1,14 +1,16 @@
 //! Finished branches are forgotten in the end; what follows from that.
 
 use handfast_core::{
-    id::{BranchId, RequestId},
+    id::{BranchId, RequestId, RunId},
     machine::Machine,
-    shard::{Answer, Effect, End, FINISHED_MAX, Input, Live, Record, Saved, Shard},
+    pact::paxos::Ballot,
+    shard::{Answer, BUNDLES_MAX, Effect, End, FINISHED_MAX, Input, Live, Record, Saved, Shard},
     vote::{Ack, Vote},
     work::{KeyOp, Value},
 };
 
 use super::{branch, replay, step};
+use crate::peers;
 
 #[test]
 fn a_forgotten_branch_is_never_prepared_again() {
@@ -47,6 +49,52 @@ fn a_snapshot_rebuilds_everything() {
     let json = serde_json::to_string(&snapshot).unwrap();
     let snapshot: Record = serde_json::from_str(&json).unwrap();
     assert_eq!(replay(&[snapshot]), saved);
+}
+
+#[test]
+fn a_forgotten_run_is_not_accepted_anew() {
+    let run = |number| RunId { epoch: 1, number };
+    let pact = |number| peers::pact("paxos", run(number), 1);
+    let claim = |number, ballot: &str| {
+        let message = peers::message(pact(number), &["claim", ballot, "of", "acceptor", "2"]);
+        Input::Received { message }
+    };
+    let mut saved = Saved::default();
+    step(&mut saved, &mut Live::default(), claim(1, "b5"));
+    for number in 2..FINISHED_MAX as u64 + 2 {
+        Shard::apply(&mut saved, &Record::Promised { first: branch(number), ballot: Ballot(4) });
+    }
+    assert_eq!(saved.acceptors.len(), FINISHED_MAX);
+    let (records, effects, _) = step(&mut saved, &mut Live::default(), claim(1, "b4"));
+    assert!(records.is_empty() && effects.is_empty(), "it promised b4 after b5");
+    let snapshot = Shard::snapshot(&saved).unwrap();
+    let json = serde_json::to_string(&snapshot).unwrap();
+    assert_eq!(replay(&[serde_json::from_str(&json).unwrap()]), saved);
+}
+
+#[test]
+fn votes_that_never_become_all_are_bounded() {
+    let (mut saved, mut live) = (Saved::default(), Live::default());
+    let mut vote = |number: u64, member: &str| {
+        let pact = peers::pact("paxos", RunId { epoch: 1, number }, 1);
+        let message = peers::message(pact, &["voted", member, "to", "acceptor", "2"]);
+        let (records, ..) = step(&mut saved, &mut live, Input::Received { message });
+        assert!(live.bundles.len() <= BUNDLES_MAX);
+        records.len()
+    };
+    let last = BUNDLES_MAX as u64 + 1;
+    for number in 1..=last {
+        assert_eq!(vote(number, "#0"), 0);
+    }
+    assert_eq!(vote(1, "#1"), 0, "the oldest was not displaced");
+    assert_eq!(vote(last, "#1"), 1, "the newest was displaced");
+}
+
+#[test]
+fn records_without_a_pact_read_and_write_as_ever() {
+    let old = r#"{"kind":"prepared","branch":"hf1_t_1_1_0","writes":{"alice":{"int":1}}}"#;
+    let record: Record = serde_json::from_str(old).unwrap();
+    assert_eq!(serde_json::to_string(&record).unwrap(), old);
 }
 
 #[test]

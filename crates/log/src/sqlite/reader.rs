@@ -138,7 +138,8 @@ impl Reader {
                 )
             }
             false if query.open_only => "stream WHERE open = 1 AND".into(),
-            false => "stream WHERE".into(),
+            // Said without an `OR`, or the index of names is not used.
+            false => "stream WHERE name >= :prefix AND name < :beyond AND".into(),
         };
         let sql = format!(
             "SELECT name, state, label, open, changed_at_ms, last_position FROM {source}

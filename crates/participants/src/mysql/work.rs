@@ -148,7 +148,8 @@ impl Task<'_> {
             format!("max_execution_time = {}", statement_ms.min(u32::MAX.into()))
         };
         let mut text = format!(
-            "{}, UNIX_TIMESTAMP(); SET innodb_lock_wait_timeout = {lock_s}, lock_wait_timeout = {lock_s}, {limit}; ",
+            "{}, UNIX_TIMESTAMP(); SET innodb_lock_wait_timeout = {lock_s}, \
+             lock_wait_timeout = {lock_s}, {limit}; ",
             xa::lock(self.branch, 0),
         );
         if let Some(level) = self.sql.isolation {

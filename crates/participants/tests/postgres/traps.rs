@@ -364,8 +364,13 @@ async fn serializable_work_waits_for_the_branch_in_doubt_after_a_crash() {
 
 /// Kills a backend with SIGKILL, upon which the server ends all others and recovers from its log.
 async fn crash(bed: &mut Postgres) {
+    let witness = super::bed::connect(&bed.url).await;
     let kill = bed.client.batch_execute("COPY (SELECT 1) TO PROGRAM 'kill -9 $PPID'").await;
     assert!(kill.is_err(), "the backend that killed itself answered");
+    // Until it has ended all others, the server may take a connection that it ends with them.
+    while !witness.is_closed() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     bed.client = loop {
         if let Ok((client, driver)) = tokio_postgres::connect(&bed.url, tokio_postgres::NoTls).await
         {

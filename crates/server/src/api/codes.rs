@@ -273,11 +273,12 @@ codes! {
     DAMAGED "damaged" 500 "The transaction's records are damaged"
         "What the node's log holds of this gid is not as it was written. Nothing has happened now; \
          what the transaction did long ago, this node cannot tell. Others are not affected."
-        "See the node's own log lines, and look for faults of the disk. Use another gid, or restore \
-         the data directory from a backup.";
+        "See the node's own log lines, and look for faults of the disk. Use another gid, or \
+         restore the data directory from a backup.";
     NOT_READY "not_ready" 503 "The node is not ready"
-        "It is still reading its log and looking for prepared branches, or it is stopping."
-        "Wait for /readyz.";
+        "It is still reading its log and looking for prepared branches, or it is stopping, or a shard \
+         that could be an acceptor has not answered since the node started. Nothing has happened."
+        "Wait for /readyz, and for /v1/resources to show the shards up.";
 }
 
 /// Codes of aborts that pass by themselves.

@@ -80,6 +80,7 @@ impl From<Rejected> for Problem {
     fn from(rejected: Rejected) -> Self {
         let code = match &rejected {
             Rejected::Busy => codes::BUSY,
+            Rejected::NotReady => codes::NOT_READY,
             Rejected::Stopping => codes::STOPPING,
             Rejected::Damaged => codes::DAMAGED,
             Rejected::OtherContent => codes::OTHER_CONTENT,

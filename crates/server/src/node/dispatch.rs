@@ -1,6 +1,7 @@
 //! Effects go out: to participants, callers and timers.
 //!
-//! The partition's thread hands effects over; every call to a participant is a task of its own. Each call is answered exactly once, whatever becomes of its task.
+//! The partition's thread hands effects over; every call to a participant is a task of its own.
+//! Each call is answered exactly once, whatever becomes of its task.
 
 use std::{
     collections::HashMap,
@@ -15,6 +16,7 @@ use handfast_core::{
     vote::{Ack, Cause, Proof, Refusal, Vote},
     work::Work,
 };
+use handfast_log::Addressed;
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
@@ -50,31 +52,8 @@ fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effe
             stop_point::reach("before_reply");
             inner.reply(request, answer);
         }
-        Effect::Arm { timer, after_ms } => {
-            let after_ms = after_ms + jitter(timer, after_ms);
-            let input =
-                handfast_log::Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
-            let armed = inner.driver.arm(after_ms, input);
-            match timer {
-                Timer::Votes(run) => inner.runs.keep_timer(run, armed),
-                Timer::Retry(run, branch) => {
-                    inner.runs.tried_again_at(run, branch, now_ms() + after_ms);
-                }
-                Timer::Lead(_) => {}
-            }
-        }
-        Effect::Close { run } => {
-            let Some(open) = inner.runs.remove(run) else { return };
-            if let Some((outcome, took, was_told)) = open.finished() {
-                if !was_told {
-                    inner.metrics.decided(outcome, took);
-                }
-                inner.metrics.applied(outcome, took);
-            }
-            if let Some(votes) = open.votes {
-                inner.driver.disarm(votes);
-            }
-        }
+        Effect::Arm { timer, after_ms } => arm(inner, gid, timer, after_ms),
+        Effect::Close { run } => close(inner, run),
         Effect::Alarm { branch, detail } => {
             inner.metrics.heuristic();
             tracing::error!(
@@ -112,6 +91,30 @@ fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effe
             tokio::spawn(call.abort(prepare, proof));
         }
         Effect::Send { to, message } => inner.tell(to, message),
+    }
+}
+
+fn arm(inner: &Inner, gid: Arc<str>, timer: Timer, after_ms: u64) {
+    let after_ms = after_ms + jitter(timer, after_ms);
+    let fired = Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
+    let armed = inner.driver.arm(after_ms, fired);
+    match timer {
+        Timer::Votes(run) => inner.runs.keep_timer(run, armed),
+        Timer::Retry(run, branch) => inner.runs.tried_again_at(run, branch, now_ms() + after_ms),
+        Timer::Lead(_) => {}
+    }
+}
+
+fn close(inner: &Inner, run: RunId) {
+    let Some(open) = inner.runs.remove(run) else { return };
+    if let Some((outcome, took, was_told)) = open.finished() {
+        if !was_told {
+            inner.metrics.decided(outcome, took);
+        }
+        inner.metrics.applied(outcome, took);
+    }
+    if let Some(votes) = open.votes {
+        inner.driver.disarm(votes);
     }
 }
 

@@ -11,7 +11,10 @@ use handfast_core::{
 use handfast_log::Addressed;
 use handfast_participants::{Settings, http};
 
-use super::{Inner, Rejected, Resource};
+use super::{
+    Inner, Rejected,
+    resource::{Resource, Speaks},
+};
 use crate::{
     driver::NotTaken,
     outbox::{Outbox, Strangers},
@@ -56,8 +59,12 @@ impl Pacts {
             Decide::Paxos => Way::Paxos,
         };
         for BranchSpec { name, resource, .. } in branches {
-            let speaks = resources.get(resource).map(|known| known.speaks_with_peers());
-            speaks.unwrap_or(Ok(())).map_err(|why| unsupported(Some(name), why))?;
+            match resources.get(resource).map(|known| known.speaks_with_peers()) {
+                Some(Speaks::No(why)) => return Err(unsupported(Some(name), why)),
+                Some(Speaks::NotKnown { is_down: false }) => return Err(Rejected::NotReady),
+                // One that is down votes no, as ever.
+                Some(Speaks::Yes | Speaks::NotKnown { is_down: true }) | None => {}
+            }
         }
         let acceptors = match way {
             Way::ThreePhase => Vec::new(),
@@ -70,24 +77,32 @@ impl Pacts {
         &self,
         resources: &BTreeMap<String, Arc<Resource>>,
     ) -> Result<Vec<String>, Rejected> {
-        if self.acceptors.is_empty() {
-            let speaking = resources.values().filter(|one| one.speaks_with_peers().is_ok());
-            let first: Vec<_> = speaking.take(ACCEPTORS).map(|one| one.name.clone()).collect();
-            return match first.len() {
-                ACCEPTORS => Ok(first),
-                found => {
-                    let why = format!("{ACCEPTORS} acceptors are needed; {found} shards could be");
-                    Err(unsupported(None, why))
-                }
-            };
-        }
         for name in &self.acceptors {
-            let speaks = resources.get(name).map(|known| known.speaks_with_peers());
-            speaks
-                .unwrap_or(Ok(()))
-                .map_err(|why| unsupported(None, format!("acceptor: {why}")))?;
+            if let Some(Speaks::No(why)) = resources.get(name).map(|one| one.speaks_with_peers()) {
+                return Err(unsupported(None, format!("acceptor: {why}")));
+            }
         }
-        Ok(self.acceptors.clone())
+        if !self.acceptors.is_empty() {
+            return Ok(self.acceptors.clone());
+        }
+        let mut some_may_come = false;
+        let first = resources.values().filter(|one| match one.speaks_with_peers() {
+            Speaks::Yes => true,
+            Speaks::No(_) => false,
+            Speaks::NotKnown { .. } => {
+                some_may_come = true;
+                false
+            }
+        });
+        let first: Vec<_> = first.take(ACCEPTORS).map(|one| one.name.clone()).collect();
+        match first.len() {
+            ACCEPTORS => Ok(first),
+            _ if some_may_come => Err(Rejected::NotReady),
+            found => {
+                let why = format!("{ACCEPTORS} acceptors are needed, and {found} could be");
+                Err(unsupported(None, why))
+            }
+        }
     }
 
     /// How many messages the shards took, and how many were dropped here.

@@ -51,6 +51,19 @@ struct Seen {
     peer: Option<String>,
 }
 
+/// Whether a resource finishes transactions with its peers.
+pub(super) enum Speaks {
+    /// It does.
+    Yes,
+    /// It does not, and why.
+    No(String),
+    /// It has not answered since the node started.
+    NotKnown {
+        /// It was asked.
+        is_down: bool,
+    },
+}
+
 /// A call that runs.
 pub(super) struct Calling<'a> {
     calls: &'a AtomicU64,
@@ -110,16 +123,18 @@ impl Resource {
         seen.is_down.then(|| format!("resource `{}` is down: {fault}", self.name))
     }
 
-    /// Whether it can take part in a pact; why not. A resource that is away stays what it was.
-    pub(super) fn speaks_with_peers(&self) -> Result<(), String> {
-        let (name, seen) = (&self.name, self.seen());
+    /// Whether it can take part in a pact. A resource that is away stays what it was.
+    pub(super) fn speaks_with_peers(&self) -> Speaks {
+        let (name, kind, seen) = (&self.name, self.participant.kind(), self.seen());
         match &seen.peer {
-            Some(peer) if peer == name => Ok(()),
-            Some(peer) => Err(format!("resource `{name}` is the shard `{peer}`: name both alike")),
-            None if seen.scanned_at_ms.is_none() => {
-                Err(format!("resource `{name}` has not answered since the node started"))
+            Some(peer) if peer == name => Speaks::Yes,
+            Some(peer) => {
+                Speaks::No(format!("resource `{name}` is the shard `{peer}`: name both alike"))
             }
-            None => Err(format!("resource `{name}` has no peers to finish a transaction with")),
+            None if kind == "http" && seen.scanned_at_ms.is_none() => {
+                Speaks::NotKnown { is_down: seen.is_down }
+            }
+            None => Speaks::No(format!("resource `{name}` ({kind}) has no peers to finish with")),
         }
     }
 

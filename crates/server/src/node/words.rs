@@ -61,6 +61,9 @@ pub enum Rejected {
     /// Too many wait or run already.
     #[error("the node's queue is full")]
     Busy,
+    /// It is not known yet whether that can be done.
+    #[error("a resource has not answered since the node started")]
+    NotReady,
     /// The node is stopping, or its log has failed.
     #[error("the node is stopping")]
     Stopping,

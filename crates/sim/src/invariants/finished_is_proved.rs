@@ -3,7 +3,7 @@
 
 use handfast_core::transaction::{Decision, Known};
 
-use crate::world::{Branch, State, World};
+use crate::world::{Branch, Searches, State, World};
 
 pub const INVARIANT: &str = "finished only when every branch is proved finished";
 
@@ -27,7 +27,7 @@ fn is_proved(world: &World, known: &Known, branch: Branch) -> bool {
         // the database, which sees that the other side is gone.
         State::Fresh | State::Held | State::Prepared => {
             let may_return = world.plan.budget.revivals > 0 || !world.plan.fences;
-            !committed && may_return && world.plan.scans
+            !committed && may_return && world.plan.searches != Searches::Never
         }
         State::ReadOnly => true,
         State::Committed | State::Meddled { committed: true } => committed || known.is_mixed(),

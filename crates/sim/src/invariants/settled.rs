@@ -1,7 +1,7 @@
 //! BHG: AC5, under the assumption that faults end: then every branch ends, every caller is answered
 //! and nobody holds anything.
 
-use crate::world::{SHARD, World};
+use crate::world::{Branch, SHARD, World};
 
 /// Its name.
 pub const INVARIANT: &str = "once nothing goes wrong any more, all ends";
@@ -30,4 +30,12 @@ pub fn unsettled(world: &World) -> Option<String> {
         }
     }
     None
+}
+
+/// Which branch waits at a shard that is up, if one does: those who live must end without the dead.
+pub fn waits_for_the_dead(world: &World) -> Option<String> {
+    let waits = |branch: &Branch| {
+        world.is_up(world.plan.branch(*branch).at) && world.state(*branch).is_waiting()
+    };
+    world.branches().find(waits).map(|branch| format!("{branch} waits for the dead"))
 }

@@ -21,7 +21,7 @@ pub fn check(world: &World) -> Result<(), String> {
 fn is_kept(world: &World, branch: Branch) -> bool {
     let Place::Shard(number) = world.plan.branch(branch).at else { return true };
     let Some(saved) = world.shard(number).node.durable(SHARD) else { return false };
-    let id = branch.id();
+    let id = world.plan.id(branch);
     let end: Option<shard::End> = saved.finished.end(&id);
     saved.prepared.contains_key(&id) || end.is_some()
 }

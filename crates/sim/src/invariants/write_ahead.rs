@@ -9,10 +9,18 @@ pub const INVARIANT: &str = "a commit leaves only after its record is durable";
 
 pub fn check(world: &World) -> Result<(), String> {
     for packet in &world.network {
-        if let Message::Call(branch, Call::Commit { .. } | Call::Orphan { committed: true }) =
-            **packet
-            && !may_commit(world, branch.run)
-        {
+        let is_amiss = match **packet {
+            // A commit in one phase decides; one that comes late finds that it was decided.
+            Message::Call(branch, Call::Commit { one_phase: true }) => {
+                !is_recorded(world, branch.run)
+            }
+            Message::Call(
+                branch,
+                Call::Commit { one_phase: false } | Call::Orphan { committed: true },
+            ) => !may_commit(world, branch.run),
+            _ => false,
+        };
+        if is_amiss {
             return Err(format!("{packet} is under way, and no record of it is durable"));
         }
     }
@@ -22,6 +30,10 @@ pub fn check(world: &World) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn is_recorded(world: &World, run: RunId) -> bool {
+    world.durably_known(transaction(run)).is_some_and(|known| known.run == run)
 }
 
 fn may_commit(world: &World, run: RunId) -> bool {

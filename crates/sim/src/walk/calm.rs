@@ -7,53 +7,84 @@ use crate::{
 };
 
 /// Most rounds after which all must have ended. A round delivers everything that is under way; if
-/// nothing is, timers fire.
+/// nothing is, it does what else is to do; if nothing is, a timer fires.
 pub const ROUNDS_MAX: usize = 400;
 
-/// Heals everything and waits. Returns how many steps that took.
+/// Heals everything, starts the dead unless they are dead for good, and waits. Returns how many
+/// steps that took.
 ///
 /// # Errors
 /// An invariant that does not hold, one of which is that everything ends.
 pub fn settle(world: &mut World) -> Result<u64, Violation> {
-    let mut steps = 0;
-    let mut act = |world: &mut World, action: &Action| {
-        world.act(action);
-        steps += 1;
-        invariants::check_world(world)
-    };
-    if world.cut_off.is_some() {
-        act(world, &Action::Heal)?;
+    world.left.ballots = u16::MAX;
+    let mut calm = Calm { world, steps: 0 };
+    if calm.world.cut_off.is_some() {
+        calm.act(&Action::Heal)?;
     }
-    for place in world.nodes() {
-        if !world.is_up(place) {
-            act(world, &Action::Step(Step::Restart(place)))?;
+    let revives = !calm.world.plan.dead_for_good;
+    for place in calm.world.nodes() {
+        if revives && !calm.world.is_up(place) {
+            calm.act(&Action::Step(Step::Restart(place)))?;
         }
     }
     for round in 0..ROUNDS_MAX {
-        for packet in world.network.clone() {
-            act(world, &Action::Step(Step::Deliver(packet, Cast::Yes)))?;
+        for packet in calm.world.network.clone() {
+            let arrives =
+                calm.world.is_reached(packet.from(&calm.world.plan), packet.to(&calm.world.plan));
+            calm.act(&match arrives {
+                true => Action::Step(Step::Deliver(packet, Cast::Yes)),
+                false => Action::Lose(packet),
+            })?;
         }
-        if invariants::unsettled(world).is_none() && world.network.is_empty() {
-            return Ok(steps);
-        }
-        // Now and then time passes although something is under way.
-        if world.network.is_empty() || round % 8 == 7 {
-            let mut next = Vec::new();
-            world.steps(&mut |action| next.push(action));
-            for action in next.iter().filter(|action| is_calm(action)) {
-                if world.still_can(action) {
-                    act(world, action)?;
-                }
+        if calm.world.network.is_empty() {
+            if calm.is_over() {
+                return Ok(calm.steps);
             }
+            calm.wait(round)?;
         }
     }
-    let left = invariants::unsettled(world).unwrap_or_else(|| "messages go on".into());
+    let left = invariants::unsettled(calm.world).unwrap_or_else(|| "messages go on".into());
     Err(Violation::new(invariants::SETTLED, left))
 }
 
-fn is_calm(action: &Action) -> bool {
-    match action {
-        Action::Step(Step::Deliver(..)) => false,
-        action => !action.is_fault(),
+struct Calm<'a> {
+    world: &'a mut World,
+    steps: u64,
+}
+
+impl Calm<'_> {
+    fn act(&mut self, action: &Action) -> Result<(), Violation> {
+        self.world.act(action);
+        self.steps += 1;
+        invariants::check_world(self.world)
+    }
+
+    fn is_over(&self) -> bool {
+        let left = match self.world.plan.dead_for_good {
+            true => invariants::waits_for_the_dead(self.world),
+            false => invariants::unsettled(self.world),
+        };
+        left.is_none()
+    }
+
+    /// Nothing is under way: does all that is no matter of time, or else fires one timer, each in
+    /// its turn.
+    fn wait(&mut self, round: usize) -> Result<(), Violation> {
+        let (mut next, mut timers) = (Vec::new(), Vec::new());
+        self.world.steps_but_arrivals(&mut |action| match action {
+            Action::Step(Step::Fire(..)) => timers.push(action),
+            Action::Step(Step::Restart(_)) => {}
+            action if !action.is_fault() => next.push(action),
+            _ => {}
+        });
+        for action in &next {
+            if self.world.still_can(action) {
+                self.act(action)?;
+            }
+        }
+        match timers.get(round % timers.len().max(1)) {
+            Some(timer) if self.world.still_can(timer) => self.act(timer),
+            _ => Ok(()),
+        }
     }
 }

@@ -78,6 +78,16 @@ pub enum Timer {
     Shard(shard::Timer),
 }
 
+impl Timer {
+    /// Whether somebody who waits for others in order to decide stops waiting.
+    pub fn leads(&self) -> bool {
+        matches!(
+            self,
+            Self::Transaction(_, transaction::Timer::Lead(_)) | Self::Shard(shard::Timer::Lead(_))
+        )
+    }
+}
+
 impl Action {
     /// Whether nobody may count on it to happen: a fault, or a caller's choice.
     pub fn is_fault(&self) -> bool {

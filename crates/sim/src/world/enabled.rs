@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use handfast_core::{shard, transaction::{Fate, Known}};
+use handfast_core::{shard, transaction::{Decision, Fate, Known}};
 
 use super::{
-    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, SHARD, Search, State, Step,
-    Timer, World, index_of,
+    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, SHARD, Search, Searches,
+    State, Step, Timer, World, index_of,
 };
 
 /// Most callers who wait for one transaction: more teach nothing.
@@ -53,13 +53,21 @@ impl World {
             self.people(transaction, put);
         }
         for number in 0..self.plan.coordinators {
-            let coordinator = self.coordinator(number);
-            let goes_on = coordinator.search != Search::None;
-            let searches = self.plan.scans && coordinator.node.is_up();
-            if searches && (goes_on || !self.prepared(number).is_empty()) {
+            if self.searches(number) {
                 put(Action::Step(Step::Search(number)));
             }
         }
+    }
+
+    fn searches(&self, number: u8) -> bool {
+        let coordinator = self.coordinator(number);
+        let is_orphan = |branch: &Branch| !coordinator.active.contains(&branch.run);
+        let begins = || match self.plan.searches {
+            Searches::Never => false,
+            Searches::ForOrphans => self.prepared(number).iter().any(is_orphan),
+            Searches::Always => !self.prepared(number).is_empty(),
+        };
+        coordinator.node.is_up() && (coordinator.search != Search::None || begins())
     }
 
     /// The nodes, up or down.
@@ -97,9 +105,14 @@ impl World {
         if self.plan.bounded_delay && self.is_in_touch(place) {
             return;
         }
-        for timer in self.armed(place) {
+        for timer in self.armed(place).into_iter().filter(|timer| self.may_fire(timer)) {
             put(Action::Step(Step::Fire(place, timer)));
         }
+    }
+
+    /// Those who lead claim again and again: how often is bounded.
+    fn may_fire(&self, timer: &Timer) -> bool {
+        self.left.ballots > 0 || !timer.leads()
     }
 
     /// The timers of a node.
@@ -147,11 +160,16 @@ impl World {
         self.is_up(own) && (self.awaits_vote(branch) || is_asked())
     }
 
-    /// Whether somebody may finish a branch by hand, and be found out: not what a crash brought back
-    /// after its transaction was finished.
+    /// Whether somebody may finish a branch by hand, and be found out: not one that has been rolled
+    /// back, and that a crash or a late prepare has brought back.
     pub fn can_meddle(&self, branch: Branch) -> bool {
         let known = self.known(branch.transaction()).filter(|known| known.run == branch.run);
-        self.state(branch) == State::Prepared && known.is_none_or(|known| !known.finished)
+        let may_return = self.left.revivals > 0 || !self.plan.fences;
+        let is_back = known.is_some_and(|known| match known.decision {
+            Some(Decision::Abort(_)) => may_return || known.finished,
+            _ => known.finished,
+        });
+        self.state(branch) == State::Prepared && !is_back
     }
 
     /// Whether nobody will say anything to a branch that is held open: its database sees that at
@@ -232,7 +250,7 @@ impl World {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
         let shard = self.shard(number);
         let Some(live) = shard.node.live(SHARD) else { return false };
-        let id = branch.id();
+        let id = self.plan.id(branch);
         live.inquiries.contains_key(&id) && !shard.timers.contains(&shard::Timer::Inquire(id))
     }
 

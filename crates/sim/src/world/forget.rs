@@ -57,7 +57,7 @@ impl World {
         match self.plan.branch(branch).at {
             Place::Shard(number) => {
                 let saved = self.shard(number).node.durable(SHARD);
-                saved.is_some_and(|saved| saved.finished.end(&branch.id()).is_some())
+                saved.is_some_and(|saved| saved.finished.end(&self.plan.id(branch)).is_some())
             }
             _ => self.state(branch).is_ended() && self.left.revivals == 0,
         }
@@ -79,7 +79,7 @@ impl World {
     /// Whether a shard asks about a branch, or will when it is started.
     fn may_inquire(&self, branch: Branch) -> bool {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
-        let (node, id) = (&self.shard(number).node, branch.id());
+        let (node, id) = (&self.shard(number).node, self.plan.id(branch));
         match node.live(SHARD) {
             Some(live) => live.inquiries.contains_key(&id),
             None => node.durable(SHARD).is_some_and(|saved| saved.prepared.contains_key(&id)),

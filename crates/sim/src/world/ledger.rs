@@ -1,6 +1,11 @@
 //! What was said to callers and participants, as somebody would know it who heard everything.
 
-use handfast_core::id::RunId;
+use std::collections::BTreeSet;
+
+use handfast_core::{
+    id::RunId,
+    pact::paxos::{Proposal, Value},
+};
 
 /// One for each transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -26,6 +31,10 @@ pub struct Facts {
     pub told: Told,
     /// The first decision that was durable, and on which run.
     pub decided: Option<(RunId, bool)>,
+    /// Paxos commit: what leaders proposed to acceptors, and in which ballot.
+    pub proposed: BTreeSet<(RunId, Proposal)>,
+    /// Paxos commit: what a majority of acceptors accepted in one ballot.
+    pub chosen: BTreeSet<(RunId, Value)>,
     /// Runs closed twice, or closed and never begun.
     pub closed_amiss: bool,
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use handfast_core::machine::Machine;
-use handfast_log::{Addressed, Memory, Partition};
+use handfast_log::{Addressed, Log as _, Memory, Partition};
 use crate::machines;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -128,16 +128,18 @@ where
         self.release(staged, death)
     }
 
-    /// What the log says, read back by the production code: it must be what is durable.
+    /// What the log says, read back: it must be what is durable.
     pub fn replayed(&self) -> BTreeMap<Arc<str>, M::Saved> {
-        let disk = self.up.as_ref().map_or(&self.disk, Partition::log_ref).clone();
-        let opened = machines::replaying(|| Partition::<M, _>::open(disk));
-        let (mut partition, _) = opened.expect(OPENS);
-        let look = |stream: &Arc<str>| {
-            let found = machines::replaying(|| partition.look(stream)).expect(OPENS);
-            found.map(|(saved, _)| (Arc::clone(stream), saved))
+        let mut disk = self.up.as_ref().map_or(&self.disk, Partition::log_ref).clone();
+        let fold = |stream: &Arc<str>| {
+            let mut saved = M::Saved::default();
+            for entry in disk.read(stream).expect(OPENS) {
+                let record = serde_json::from_str(&entry.body).expect("it was written as JSON");
+                machines::replaying(|| M::apply(&mut saved, &record));
+            }
+            (Arc::clone(stream), saved)
         };
-        self.durable.keys().filter_map(look).collect()
+        self.durable.keys().map(fold).collect()
     }
 
     fn release(&mut self, staged: handfast_log::Staged<M>, death: Option<Death>) -> Effects<M> {

@@ -64,11 +64,6 @@ impl std::fmt::Display for Branch {
 }
 
 impl Branch {
-    /// Its name at the participant.
-    pub fn id(self) -> BranchId {
-        BranchId { cluster: cluster(self.coordinator), run: self.run, index: self.index }
-    }
-
     /// The branch of that name.
     pub fn of(id: &BranchId) -> Self {
         let Some(Place::Coordinator(coordinator)) = Place::parse(id.cluster.as_str()) else {
@@ -83,8 +78,7 @@ impl Branch {
     }
 }
 
-/// The name of a coordinator's cluster.
-pub fn cluster(coordinator: u8) -> Cluster {
+fn cluster(coordinator: u8) -> Cluster {
     Cluster::new(&Place::Coordinator(coordinator).to_string()).expect("a short word")
 }
 
@@ -115,8 +109,8 @@ pub struct Plan {
     pub loaded: i64,
     /// Whether a database that never saw a branch refuses it after its abort.
     pub fences: bool,
-    /// Whether coordinators search for orphans.
-    pub scans: bool,
+    /// When coordinators search for orphans.
+    pub searches: Searches,
     /// Whether messages have a longest delay, so that silence is proof of death: then a timer fires
     /// only when nothing is under way to or from its node, and nothing is under way to the dead.
     pub bounded_delay: bool,
@@ -126,10 +120,17 @@ pub struct Plan {
     pub torn_max: Option<u8>,
     /// How often what may go wrong.
     pub budget: Budget,
+    /// In one of how many states it is asked whether all ends once nothing goes wrong any more; in
+    /// none if absent.
+    pub calm_every: Option<u64>,
+    /// Whether the dead stay dead then, and those who live must end without them.
+    pub dead_for_good: bool,
     /// What is wrong on purpose.
     pub mutant: Option<crate::mutants::Mutant>,
     /// The transactions' gids.
     pub gids: Vec<Arc<str>>,
+    /// The names of the coordinators' clusters.
+    pub clusters: Vec<Cluster>,
 }
 
 /// A transaction that a caller wants.
@@ -184,6 +185,17 @@ pub enum Cast {
     No,
     /// It wrote nothing.
     ReadOnly,
+}
+
+/// When coordinators search for orphans.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Searches {
+    /// Never.
+    Never,
+    /// When there is a prepared branch of no active run.
+    ForOrphans,
+    /// Whenever there is a prepared branch: the search must find out that it is none.
+    Always,
 }
 
 /// How often what may go wrong. Part of a world's state: what is left.
@@ -272,6 +284,7 @@ impl Plan {
         });
         Self {
             coordinators: coordinators.unwrap_or_default(),
+            clusters: (0..coordinators.unwrap_or_default()).map(cluster).collect(),
             shards: shards.max().unwrap_or_default(),
             databases: databases.max().unwrap_or_default(),
             gids: (0..transactions.len()).map(|number| format!("t{number}").into()).collect(),
@@ -279,11 +292,13 @@ impl Plan {
             casts: vec![Cast::Yes],
             loaded: 100,
             fences: true,
-            scans: true,
+            searches: Searches::ForOrphans,
             bounded_delay: false,
             prunes: true,
             torn_max: None,
             budget: Budget::default(),
+            calm_every: None,
+            dead_for_good: false,
             mutant: None,
         }
     }
@@ -293,6 +308,12 @@ impl Plan {
         let branches = self.transactions.iter().flat_map(|wish| &wish.branches).filter(here);
         let keys = branches.flat_map(|branch| &branch.adds);
         keys.map(|(key, _)| (key.clone(), Value::Int(self.loaded))).collect()
+    }
+
+    /// A branch's name at its participant.
+    pub fn id(&self, branch: Branch) -> BranchId {
+        let cluster = self.clusters[usize::from(branch.coordinator)].clone();
+        BranchId { cluster, run: branch.run, index: branch.index }
     }
 
     /// What a caller wants of a run.
@@ -309,7 +330,7 @@ impl Plan {
     pub fn pact(&self, coordinator: u8, run: RunId) -> Option<Pact> {
         let wish = self.wish(run);
         Some(Pact {
-            cluster: cluster(coordinator),
+            cluster: self.clusters[usize::from(coordinator)].clone(),
             run,
             gid: self.gid(run).to_string(),
             way: wish.decide?,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use handfast_core::{
     id::{RequestId, RunId},
-    pact::{self, Peer},
+    pact::{self, Peer, Word},
     shard::{self, Inquired},
     transaction::{AckWhen, Answer, Decision, Effect, Input},
     vote::{Ack, Vote},
@@ -209,6 +209,20 @@ impl World {
     }
 
     fn tell_peer(&mut self, from: Place, to: &Peer, message: pact::Message) {
+        if let Word::Accept { proposal, .. } = message.word {
+            let run = message.pact.run;
+            let proposed = (run, proposal);
+            let facts = &self.ledger.facts[super::transaction(run)];
+            if !facts.proposed.contains(&proposed) {
+                self.ledger_mut(super::transaction(run)).proposed.insert(proposed);
+            }
+        }
+        let leads = match message.word {
+            Word::Claim { .. } | Word::PreCommit { .. } => true,
+            Word::Asked { leads, .. } => leads,
+            _ => false,
+        };
+        self.marks.reach_if(leads && matches!(from, Place::Shard(_)), Mark::TakenOver);
         let name = match to {
             Peer::Coordinator => message.pact.cluster.as_str(),
             Peer::Shard(name) => name,
@@ -280,13 +294,13 @@ impl World {
         death: Option<Death>,
     ) {
         if let Place::Shard(number) = self.plan.branch(branch).at {
-            let input = shard::Input::Answered { branch: branch.id(), answer };
+            let input = shard::Input::Answered { branch: self.plan.id(branch), answer };
             self.shard_turn(number, input, death);
         }
     }
 
     fn call_shard(&mut self, number: u8, branch: Branch, call: Call, death: Option<Death>) {
-        let (id, asked) = (branch.id(), pack(3, branch));
+        let (id, asked) = (self.plan.id(branch), pack(3, branch));
         let input = match call {
             Call::Prepare { .. } => {
                 let ops = self.plan.branch(branch).ops();

@@ -60,6 +60,9 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
     match t.state {
         State::Preparing => "Not decided: it waits for votes.".into(),
         State::Held => "Not decided: every branch voted yes; it waits for a word.".into(),
+        State::Deciding if t.decide != Decide::Log => {
+            "Not decided as far as the node knows: it waits for its shards and acceptors.".into()
+        }
         State::Deciding => {
             "Its one branch decides by committing; it waits to hear whether that happened.".into()
         }
