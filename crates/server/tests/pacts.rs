@@ -100,12 +100,12 @@ async fn each_way_commits_and_aborts_over_shards_that_know_each_other() {
 }
 
 #[tokio::test]
-async fn configured_acceptors_are_used_and_must_be_able() {
+async fn configured_acceptors_are_used_and_must_be_known_to_all() {
     let pair = Pair::start_with(&[("paxos_acceptors", "left, shard")]).await;
     let answer = pair.world.post("/v1/transactions", transfer("t", "paxos", 1)).await;
-    assert_eq!(answer.code(), "decide_unsupported");
+    assert_eq!((answer.status.as_u16(), answer.code()), (422, "request_refused"));
     let detail = answer.body["detail"].as_str().unwrap();
-    assert!(detail.starts_with("acceptor: resource `shard`"), "{detail}");
+    assert!(detail.contains("has no `--peer` for `shard`"), "{detail}");
 }
 
 /// What is refused, and why; then what is taken and leads to nothing.

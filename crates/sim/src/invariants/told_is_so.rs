@@ -1,6 +1,11 @@
-//! What callers are told is durable, is one thing for ever, and is so at the participants.
+//! What callers are told is durable, is one thing for ever, and is so at the participants. With
+//! Paxos commit it is durable when a majority of acceptors has chosen it; the coordinator's own
+//! record of it may be lost.
 
-use handfast_core::transaction::{Decision, Known};
+use handfast_core::{
+    pact::paxos::Value,
+    transaction::{Decision, Known},
+};
 
 use crate::world::{State, World};
 
@@ -14,11 +19,18 @@ pub fn check(world: &World) -> Result<(), String> {
         }
         let known = world.durably_known(transaction);
         let decision = known.and_then(|known| known.decision.as_ref());
+        let is_paxos = !world.plan.transactions[transaction].acceptors.is_empty();
+        let chosen = |value| is_paxos && facts.chosen.iter().any(|(_, chosen)| *chosen == value);
         let wrong = if told.committed && told.aborted {
             "told both"
-        } else if told.committed && decision != Some(&Decision::Commit) {
+        } else if told.committed
+            && decision != Some(&Decision::Commit)
+            && !chosen(Value::Prepared)
+        {
             "told committed, and no such decision is durable"
-        } else if told.aborted && !matches!(decision, Some(Decision::Abort(_))) {
+        } else if told.aborted && chosen(Value::Prepared) {
+            "told aborted, and commit was chosen"
+        } else if told.aborted && !is_paxos && !matches!(decision, Some(Decision::Abort(_))) {
             "told aborted, and no such decision is durable"
         } else if told.mixed && !known.is_some_and(Known::is_mixed) {
             "told mixed, and nothing durable says so"
