@@ -42,6 +42,8 @@ pub enum Command {
     Check(Check),
     /// Show what commit protocols do and cost: experiments in virtual time, with a report.
     Lab(Lab),
+    /// Prepare a service's own database for calls that come twice, too late or out of order.
+    Barrier(Barrier),
 }
 
 #[derive(Args)]
@@ -265,6 +267,30 @@ pub enum ResourceCommand {
         /// Which; all if none is named.
         names: Vec<String>,
     },
+}
+
+#[derive(Args)]
+pub struct Barrier {
+    #[command(subcommand)]
+    pub command: BarrierCommand,
+}
+
+#[derive(Subcommand)]
+pub enum BarrierCommand {
+    /// Write the SQL that makes the barrier's table; it does nothing where the table is there.
+    Schema {
+        /// Whose SQL.
+        #[arg(long = "for", value_name = "DATABASE")]
+        database: Database,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Database {
+    Postgres,
+    /// MariaDB too.
+    Mysql,
+    Sqlite,
 }
 
 /// `name=value`. Taken apart only later, because the parser's complaints repeat what they complain

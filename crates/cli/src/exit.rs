@@ -28,8 +28,8 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// Of `sim` and `check`: all holds as far as was looked, and there is more to look at. They have
-    /// codes of their own, 0 holds, 1 violated, 2 not finished, which scripts go by.
+    /// Of `sim` and `check`: all holds as far as was looked, and there is more to look at. They
+    /// have codes of their own, 0 holds, 1 violated, 2 not finished, which scripts go by.
     pub const NOT_FINISHED: Self = Self::Usage;
 }
 

@@ -54,6 +54,7 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
             Command::Sim(args) => cmd::sim::run(args, output),
             Command::Check(args) => cmd::check::run(args, output),
             Command::Lab(args) => cmd::lab::run(args, output),
+            Command::Barrier(args) => cmd::barrier::run(args, output),
         }
     })
 }

@@ -41,6 +41,8 @@ fn banks_finish_without_the_first_node() {
             assert_eq!(report["kills"]["the first node"], 1, "{out}");
             assert!(report["committed"].as_u64().unwrap() > 30, "{out}");
         }
+        // Somebody was in doubt until the node was back, which is after 5 s.
+        assert!(log["longest_in_doubt_ms"].as_u64().unwrap() > 4_000, "{out}");
     }
 }
 

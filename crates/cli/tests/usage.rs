@@ -17,6 +17,7 @@ const COMMANDS: &[&[&str]] = &[
     &["sim"],
     &["check"],
     &["lab"],
+    &["barrier", "schema"],
 ];
 
 #[test]
@@ -48,7 +49,9 @@ fn wrong_command_lines_are_talk_and_exit_with_2() {
         &["check", "paxos", "--branches", "0"],
         &["sim", "--steps", "0"],
         &["lab", "nonsense"],
-        &["lab", "--sync-ms=-1"],
+        &["barrier", "schema"],
+        &["barrier", "schema", "--for", "nonsense"],
+        &["lab", "--sync-ms", "101"],
         &["demo", "--resource", "one=postgres://x"],
         &["demo", "--resource", "one"],
         &["tx", "ls", "--server", "not an address"],
@@ -80,6 +83,15 @@ fn a_node_that_is_not_there_gives_4_and_a_cure() {
     assert_eq!((code, out.as_str()), (4, ""));
     let error: serde_json::Value = serde_json::from_str(&err).unwrap();
     assert_eq!(error["exit"], 4);
+}
+
+#[test]
+fn the_barriers_table_is_written_for_every_database() {
+    for database in ["postgres", "mysql", "sqlite"] {
+        let (code, out, err) = run(&["barrier", "schema", "--for", database]);
+        assert_eq!((code, err.as_str()), (0, ""));
+        assert!(out.contains("CREATE TABLE IF NOT EXISTS handfast_barrier"), "{database}: {out}");
+    }
 }
 
 #[test]

@@ -28,6 +28,7 @@
 //! An [`Error`] means that the transaction did not start, so nothing of it can happen. Whatever
 //! may have happened is an [`Outcome`]; [`Outcome::Unknown`] is one of them, never an error.
 
+pub mod barrier;
 mod client;
 mod http;
 mod link;

@@ -1,6 +1,7 @@
-//! The client against a scripted node.
+//! The client against a scripted node, and the barrier on real databases.
 #![allow(clippy::unwrap_used)]
 
 mod ask;
+mod barrier;
 mod run;
 mod script;

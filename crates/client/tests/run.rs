@@ -3,7 +3,7 @@
 use crate::script::{Script, Step, aborted, answer, busy, problem, transaction};
 use handfast_client::{
     Error, Handfast, Outcome, params,
-    wire::{KeyOp, Wait},
+    wire::{Decide, KeyOp, Wait},
 };
 use serde_json::json;
 use std::time::Duration;
@@ -48,6 +48,18 @@ async fn the_builder_says_what_the_wire_describes() {
         ],
     });
     assert_eq!(heard[0].body, expected);
+}
+
+#[tokio::test]
+async fn a_way_to_decide_is_said_unless_it_is_the_default() {
+    let node = Script::new(vec![committed(), committed()]).await;
+    for decide in [Decide::ThreePhase, Decide::Log] {
+        let outcome = node.client().transaction("t-1").decide(decide).run().await;
+        assert!(outcome.unwrap().is_committed());
+    }
+    let heard = node.heard();
+    assert_eq!(heard[0].body["decide"], "three_phase");
+    assert_eq!(heard[1].body.get("decide"), None, "older nodes do not know the field");
 }
 
 #[tokio::test]

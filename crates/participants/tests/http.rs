@@ -109,11 +109,13 @@ async fn an_acknowledgement_is_what_the_service_proves() {
 async fn branches_of_others_are_counted_and_pages_are_followed() {
     let first = r#"{"in_doubt":[{"branch":"hf1_t_1_1_0","age_ms":5},{"branch":"hf1_u_1_1_0"}],
         "foreign":2,"next":"hf1_t_1_1_0","peer":"a"}"#;
-    let second = r#"{"in_doubt":[{"branch":"hf1_t_1_2_0"},{"branch":"x"}],"foreign":2,"next":"?","peer":"b"}"#;
+    let second = r#"{"in_doubt":[{"branch":"hf1_t_1_2_0"},{"branch":"x"}],
+        "foreign":2,"next":"?","peer":"b"}"#;
     let answers = [first, second].map(|body| Said::This(200, body.into()));
     let service = adapter(&serve(answers.into()).await, None);
     let own = vec![(branch(), Some(5)), (BranchId::parse("hf1_t_1_2_0").unwrap(), None)];
-    assert_eq!(service.in_doubt().await.unwrap(), InDoubt { own, foreign: 4, peer: Some("b".into()) });
+    let (foreign, peer) = (4, Some("b".into()));
+    assert_eq!(service.in_doubt().await.unwrap(), InDoubt { own, foreign, peer });
 }
 
 #[tokio::test]

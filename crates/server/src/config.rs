@@ -301,7 +301,7 @@ fn acceptors(text: &str) -> Result<Vec<String>, &'static str> {
     let different: BTreeSet<&String> = names.iter().collect();
     match names.len() {
         count if count != different.len() => Err("a name stands twice"),
-        count if count % 2 == 1 => Err("an odd number: with the node, a majority needs an even one"),
+        count if count % 2 == 1 => Err("an odd number: with the node there would be no majority"),
         count if count > ACCEPTORS_MAX => Err("too many"),
         _ => Ok(names),
     }

@@ -44,7 +44,7 @@ struct Counts {
 }
 
 impl Outbox {
-    /// Starts the task that sends what is put here to the peer called `name`. Must run inside tokio.
+    /// Starts the task that sends what is put here to the peer of that name. Must run inside tokio.
     pub(crate) fn start(name: String, caller: Caller) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE_MAX);
         let counts = Arc::new(Counts::default());

@@ -28,7 +28,10 @@ async fn a_way_that_a_branch_cannot_go_is_refused_by_its_name() {
         "bank" => json!({ "name": "b", "resource": "bank", "sql": [["SELECT 1"]] }),
         _ => json!({ "name": "b", "resource": resource, "keys": [{ "op": "get", "key": "k" }] }),
     };
-    let begin = |decide: &str, resource: &str, hold: bool| json!({ "gid": "g1", "decide": decide, "hold": hold, "branches": [branch(resource)] });
+    let begin = |decide: &str, resource: &str, hold: bool| {
+        let branches = [branch(resource)];
+        json!({ "gid": "g1", "decide": decide, "hold": hold, "branches": branches })
+    };
     let cases = [
         (begin("paxos", "bank", false), Some("b"), "`bank` (postgres) has no peers"),
         (begin("three_phase", "bare", false), Some("b"), "`bare` (http) has no peers"),

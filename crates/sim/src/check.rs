@@ -3,26 +3,19 @@
 //! A state is a short row of numbers, each of which stands for the state of one node, one message,
 //! the callers' knowledge and the faults that are left (SPIN's collapse compression, Holzmann
 //! 1997). Numbers are given to states that differ, compared in full; so rows are equal if and only
-//! if worlds are. What does not decide the future is left out: see `key`.
+//! if worlds are. What does not decide the future is left out: see `world::key`.
 
-mod key;
-mod table;
-
-use std::{cell::RefCell, hash::BuildHasher as _, ops::ControlFlow, sync::Arc};
+use std::{cell::RefCell, hash::BuildHasher as _, ops::ControlFlow, rc::Rc, sync::Arc};
 
 use foldhash::fast::FixedState;
 
-use self::{
-    key::{CoordinatorKey, ShardKey},
-    table::Table,
-};
 use crate::{
     explore::{self, Explored, Model, Options, Progress, Violation},
     invariants,
     machines,
     marks::Marks,
     walk::calm,
-    world::{Action, Budget, Coordinator, Database, Ledger, Packet, Place, Plan, ShardNode, World},
+    world::{Action, Budget, Database, Ledger, Memo, Place, Plan, Table, World},
 };
 
 /// A world's state.
@@ -56,10 +49,8 @@ pub struct Worlds {
 
 #[derive(Default)]
 struct Tables {
-    coordinators: Table<CoordinatorKey, Checked<Coordinator>>,
-    shards: Table<(u8, ShardKey), Checked<ShardNode>>,
+    memo: Rc<RefCell<Memo>>,
     databases: Table<Arc<Database>, Arc<Database>>,
-    packets: Table<Packet, Packet>,
     ledgers: Table<Arc<Ledger>, Arc<Ledger>>,
     troubles: Table<(Budget, Option<Place>), (Budget, Option<Place>)>,
     /// The state last walked on from, and the last one that came of it: both are asked for again
@@ -67,13 +58,6 @@ struct Tables {
     before: Option<(Row, World)>,
     after: Option<(Row, World)>,
     marks: Marks,
-}
-
-/// A node's state, and what does not hold in it.
-#[derive(Clone)]
-struct Checked<N> {
-    node: Arc<N>,
-    violation: Option<Violation>,
 }
 
 impl Worlds {
@@ -86,17 +70,6 @@ impl Worlds {
     /// What was come by so far.
     pub fn marks(&self) -> Marks {
         self.tables.borrow().marks
-    }
-
-    /// How many states of coordinators, shards, databases and messages differ.
-    pub fn parts(&self) -> [usize; 4] {
-        let tables = self.tables.borrow();
-        [
-            tables.coordinators.len(),
-            tables.shards.len(),
-            tables.databases.len(),
-            tables.packets.len(),
-        ]
     }
 
     /// The world in a state.
@@ -117,7 +90,7 @@ impl Model for Worlds {
 
     fn init(&self) -> Vec<Row> {
         let world = World::new(Arc::clone(&self.plan));
-        vec![self.tables.borrow_mut().compress(&world, None)]
+        vec![self.tables.borrow_mut().compress(&world)]
     }
 
     fn actions(&self, row: &Row) -> Vec<Action> {
@@ -128,11 +101,9 @@ impl Model for Worlds {
         let mut world = self.world(row);
         world.act(action);
         let mut tables = self.tables.borrow_mut();
-        let before = tables.before.take();
-        let after = tables.compress(&world, before.as_ref());
+        let after = tables.compress(&world);
         let marks = world.reached();
         tables.marks.extend(marks);
-        tables.before = before;
         tables.after = Some((after.clone(), world));
         after
     }
@@ -169,53 +140,25 @@ fn fixed(plan: &Plan) -> usize {
 }
 
 impl Tables {
-    /// The row of a world. What it shares with `before` need not be looked at.
-    fn compress(&mut self, world: &World, before: Option<&(Row, World)>) -> Row {
+    /// The row of a world.
+    fn compress(&mut self, world: &World) -> Row {
         let mut row = Vec::with_capacity(fixed(&world.plan) + world.network.len());
         row.push(self.ledgers.number(&world.ledger, |ledger| Arc::clone(ledger)));
         let troubles = (world.left, world.cut_off);
         row.push(self.troubles.number(&troubles, |troubles| *troubles));
-        for (at, node) in world.coordinators.iter().enumerate() {
-            let same = before.filter(|(_, before)| Arc::ptr_eq(&before.coordinators[at], node));
-            let place = row.len();
-            row.push(match same {
-                Some((known, _)) => known[place],
-                None => self.coordinator(&world.plan, node),
-            });
-        }
-        for (at, node) in world.shards.iter().enumerate() {
-            let same = before.filter(|(_, before)| Arc::ptr_eq(&before.shards[at], node));
-            let place = row.len();
-            row.push(match same {
-                Some((known, _)) => known[place],
-                None => self.shard(&world.plan, at, node),
-            });
-        }
+        let mut memo = self.memo.borrow_mut();
+        row.extend(world.coordinators.iter().map(|node| memo.coordinator(&world.plan, node)));
+        row.extend(world.shards.iter().map(|node| memo.shard(&world.plan, node)));
         for node in &world.databases {
             row.push(self.databases.number(node, |node| Arc::clone(node)));
         }
         let fixed = row.len();
         for packet in &world.network {
-            row.push(self.packets.number(packet, |packet| Arc::clone(packet)));
+            row.push(memo.packet(packet));
         }
         // In what order messages were sent does not matter.
         row[fixed..].sort_unstable();
         row.into()
-    }
-
-    fn coordinator(&mut self, plan: &Plan, node: &Arc<Coordinator>) -> u32 {
-        self.coordinators.number(&CoordinatorKey::of(node), |_| Checked {
-            node: Arc::clone(node),
-            violation: invariants::check_coordinator(plan, node).err(),
-        })
-    }
-
-    fn shard(&mut self, plan: &Plan, at: usize, node: &Arc<ShardNode>) -> u32 {
-        let number = u8::try_from(at).expect("few shards");
-        self.shards.number(&(number, ShardKey::of(node)), |_| Checked {
-            node: Arc::clone(node),
-            violation: invariants::check_shard(plan, number, node).err(),
-        })
     }
 
     fn expand(&self, plan: &Arc<Plan>, row: &Row) -> World {
@@ -224,14 +167,16 @@ impl Tables {
         let (nodes, rest) = rest.split_at(coordinators);
         let (shards, rest) = rest.split_at(shards);
         let (databases, packets) = rest.split_at(usize::from(plan.databases));
+        let memo = self.memo.borrow();
         World::of_parts(
             Arc::clone(plan),
-            nodes.iter().map(|at| self.coordinators.get(*at).node.clone()).collect(),
-            shards.iter().map(|at| self.shards.get(*at).node.clone()).collect(),
-            databases.iter().map(|at| self.databases.get(*at).clone()).collect(),
-            packets.iter().map(|at| self.packets.get(*at).clone()).collect(),
+            nodes.iter().map(|at| Arc::clone(memo.coordinator_at(*at).0)).collect(),
+            shards.iter().map(|at| Arc::clone(memo.shard_at(*at).0)).collect(),
+            databases.iter().map(|at| Arc::clone(self.databases.get(*at))).collect(),
+            packets.iter().map(|at| Arc::clone(memo.packet_at(*at))).collect(),
             *self.troubles.get(head[1]),
             Arc::clone(self.ledgers.get(head[0])),
+            Rc::clone(&self.memo),
         )
     }
 
@@ -239,8 +184,9 @@ impl Tables {
         let (_, rest) = row.split_at(2);
         let (nodes, rest) = rest.split_at(usize::from(plan.coordinators));
         let (shards, _) = rest.split_at(usize::from(plan.shards));
-        let nodes = nodes.iter().map(|at| &self.coordinators.get(*at).violation);
-        let shards = shards.iter().map(|at| &self.shards.get(*at).violation);
+        let memo = self.memo.borrow();
+        let nodes = nodes.iter().map(|at| memo.coordinator_at(*at).1);
+        let shards = shards.iter().map(|at| memo.shard_at(*at).1);
         match nodes.chain(shards).flatten().next() {
             Some(violation) => Err(violation.clone()),
             None => Ok(()),

@@ -1,6 +1,6 @@
 //! The lab: what protocols do and cost, tried with the production machines in virtual time.
 //!
-//! Each experiment is drawn from a seed and from nothing else: run again, it gives the same numbers.
+//! Each experiment is drawn from a seed and from nothing else: run again, it gives the same.
 
 mod blocking;
 mod chart;
@@ -27,9 +27,9 @@ pub struct Options {
     pub seed: u64,
     /// How often each random trial is made.
     pub trials: usize,
-    /// A message's way to another place and back, on average, in µs.
+    /// A message's way to another place and back, on average, in µs: 100 to 200,000.
     pub round_trip_us: u64,
-    /// A sync, on average, in µs.
+    /// A sync, on average, in µs: at most 100,000.
     pub sync_us: u64,
 }
 

@@ -10,9 +10,25 @@ mod machine;
 #[cfg(feature = "mutants")]
 pub(crate) use machine::{Shard, Transaction, replaying, wrong};
 
-/// A way to be wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Mutant {
+macro_rules! mutants {
+    ($($(#[doc = $doc:literal])* $mutant:ident,)*) => {
+        /// A way to be wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Mutant { $($(#[doc = $doc])* $mutant,)* }
+
+        impl Mutant {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$mutant,)*];
+
+            /// What is wrong, in words.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$mutant => concat!($($doc,)*).trim(),)* }
+            }
+        }
+    };
+}
+
+mutants! {
     /// Effects of a decision leave before its sync.
     UnsyncedDecision,
     /// The same for a delegation.
@@ -57,6 +73,12 @@ pub enum Mutant {
     LocksKept,
     /// A shard lets go of its locks when it votes.
     LocksLetGoEarly,
+    /// A leader that is free to choose proposes to commit.
+    TakeoverCommits,
+    /// A leader proposes something else to the last acceptor, in the same ballot.
+    TwoProposals,
+    /// An acceptor does not record what it promised and accepted.
+    AcceptorForgets,
     /// A shard whose coordinator is silent rolls back alone.
     DecidesAlone,
 }

@@ -45,7 +45,7 @@ pub enum Ways {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, steps: 1_000_000, ways: Ways::Log, mutant: None }
+        Self { seed: 0, steps: 1_000_000, ways: Ways::Any, mutant: None }
     }
 }
 

@@ -11,36 +11,44 @@
 mod action;
 mod choices;
 mod database;
+mod driver;
 mod enabled;
 mod forget;
+mod key;
 mod ledger;
+mod memo;
 mod network;
 mod node;
 mod plan;
 mod reached;
 mod release;
+mod request;
+mod table;
 mod text;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use handfast_core::{
-    id::{RequestId, RunId},
+    id::RunId,
     shard::{self, Inquired},
     transaction::{self, Begin, BranchSpec, Known, Telling},
     vote::{Ack, Vote},
     work::Work,
 };
 
+pub(crate) use self::table::Table;
 pub use self::{
     action::{Action, Person, Step, Timer},
     database::{Database, State},
+    driver::{Coordinator, SHARD, Search, ShardNode},
     ledger::{Facts, Ledger, Told},
+    memo::Memo,
     network::{Call, Message, Packet},
     node::{Death, Node},
-    plan::{Branch, BranchWish, Budget, Cast, Place, Plan, Searches, Wish, transaction},
+    plan::{Branch, BranchWish, Budget, Cast, Patience, Place, Plan, Searches, Wish, transaction},
 };
+use self::driver::Event;
 use crate::{
-    machines::{Shard, Transaction},
     marks::{Mark, Marks},
     mutants::Mutant,
 };
@@ -68,76 +76,20 @@ pub struct World {
     touched: u64,
     /// What was said and seen, which nobody in the world remembers as a whole.
     pub ledger: Arc<Ledger>,
+    /// Turns that were taken before, if they are remembered.
+    memo: Option<Rc<RefCell<Memo>>>,
     /// What was come by since they were last taken.
     pub marks: Marks,
-}
-
-/// A node that coordinates: the machines, and what its driver knows.
-#[derive(Clone)]
-pub struct Coordinator {
-    /// The machines.
-    pub node: Node<Transaction>,
-    /// How often it was started.
-    pub epoch: u32,
-    /// Runs begun or brought back, and not over.
-    pub active: BTreeSet<RunId>,
-    /// Timers that are armed, with their transactions.
-    pub timers: BTreeSet<(usize, transaction::Timer)>,
-    /// How far a search for orphans has come.
-    pub search: Search,
-}
-
-/// A search for orphans: P, then A and T, then Q.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Search {
-    /// None is under way.
-    #[default]
-    None,
-    /// These are prepared (P).
-    Listed(Vec<Branch>),
-    /// Of those, these are of no active run (A); with what was decided about them, if anything (T).
-    Judged(Vec<(Branch, Option<bool>)>),
-}
-
-/// A shard: the machine, and its driver.
-#[derive(Clone)]
-pub struct ShardNode {
-    /// The machine, in the one stream [`SHARD`].
-    pub node: Node<Shard>,
-    /// Timers that are armed.
-    pub timers: BTreeSet<shard::Timer>,
-}
-
-/// The stream of a shard.
-pub const SHARD: &str = "shard";
-
-thread_local! {
-    static SHARD_STREAM: Arc<str> = Arc::from(SHARD);
-}
-
-fn shard_stream() -> Arc<str> {
-    SHARD_STREAM.with(Arc::clone)
 }
 
 impl World {
     /// A world in which nothing has happened.
     pub fn new(plan: Arc<Plan>) -> Self {
-        let coordinator = || Coordinator {
-            node: Node::new(),
-            epoch: 1,
-            active: BTreeSet::new(),
-            timers: BTreeSet::new(),
-            search: Search::None,
-        };
-        let shard = |number| {
-            let mut node = Node::new();
-            let (request, keys) = (RequestId(0), plan.keys(number));
-            node.turn(&shard_stream(), shard::Input::Load { request, keys }, false, None);
-            ShardNode { node, timers: BTreeSet::new() }
-        };
+        let coordinator = |number| Arc::new(Coordinator::new(number));
+        let shard = |number| Arc::new(ShardNode::new(&plan, number));
         Self {
-            coordinators: (0..plan.coordinators).map(|_| Arc::new(coordinator())).collect(),
-            shards: (0..plan.shards).map(|number| Arc::new(shard(number))).collect(),
+            coordinators: (0..plan.coordinators).map(coordinator).collect(),
+            shards: (0..plan.shards).map(shard).collect(),
             databases: (0..plan.databases).map(|_| Arc::default()).collect(),
             network: Vec::new(),
             cut_off: None,
@@ -145,6 +97,7 @@ impl World {
             states: Vec::new(),
             touched: 0,
             ledger: Arc::new(Ledger::new(plan.transactions.len())),
+            memo: None,
             marks: Marks::default(),
             plan,
         }
@@ -305,11 +258,12 @@ impl World {
         network: Vec<Packet>,
         (left, cut_off): (Budget, Option<Place>),
         ledger: Arc<Ledger>,
+        memo: Rc<RefCell<Memo>>,
     ) -> Self {
         let (states, touched, marks) = (Vec::new(), 0, Marks::default());
         let mut world = Self {
             plan, coordinators, shards, databases, network, cut_off, left, states, touched, ledger,
-            marks,
+            memo: Some(memo), marks,
         };
         let runs: Vec<_> =
             world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied()).collect();
@@ -378,7 +332,7 @@ impl World {
         }
         self.look_again();
         self.note_choices();
-        if self.plan.bounded_delay {
+        if self.plan.patience == Patience::All || self.plan.dead_for_good {
             self.lose_what_is_to_the_dead();
         }
         if self.plan.prunes {
@@ -386,7 +340,7 @@ impl World {
         }
     }
 
-    /// Nothing is under way for as long as a restart takes.
+    /// Nothing is under way for as long as a restart takes, or they will never hear of it.
     fn lose_what_is_to_the_dead(&mut self) {
         let mut network = std::mem::take(&mut self.network);
         network.retain(|packet| self.is_reached(packet.from(&self.plan), packet.to(&self.plan)));
@@ -479,12 +433,10 @@ impl World {
         self.left.ballots -= u16::from(timer.leads());
         match (place, timer) {
             (Place::Coordinator(number), Timer::Transaction(transaction, timer)) => {
-                self.coordinator_mut(number).timers.remove(&(*transaction, *timer));
                 let input = transaction::Input::Fired(*timer);
                 self.coordinate(number, *transaction, input, death);
             }
             (Place::Shard(number), Timer::Shard(timer)) => {
-                self.shard_mut(number).timers.remove(timer);
                 self.shard_turn(number, shard::Input::Fired(timer.clone()), death);
             }
             _ => unreachable!("each place has timers of its own kind"),
@@ -494,14 +446,16 @@ impl World {
     /// A caller or an operator says something about a transaction.
     fn ask(&mut self, transaction: usize, person: Person, death: Option<Death>) {
         let coordinator = self.plan.transactions[transaction].coordinator;
-        let request = release::request_of_a_person(transaction);
+        let request = request::of_a_person(transaction);
         let input = match person {
             Person::Begins => return self.begin(transaction, death),
             Person::Commits => {
                 if let Some(voting) = self.live(transaction).and_then(|live| live.voting.as_ref())
                 {
                     let run = voting.run;
-                    self.ledger_mut(transaction).asked.push(run);
+                    if !self.ledger.facts[transaction].asked.contains(&run) {
+                        self.ledger_mut(transaction).asked.push(run);
+                    }
                 }
                 transaction::Input::CommitAsked { request }
             }
@@ -532,7 +486,6 @@ impl World {
             facts.runs.push(run);
         }
         self.watch(run);
-        self.coordinator_mut(wish.coordinator).active.insert(run);
         let spec = |(index, branch): (usize, &BranchWish)| BranchSpec {
             name: text::name(index).into(),
             resource: branch.at.to_string(),
@@ -540,7 +493,7 @@ impl World {
             work: Work::Keys(branch.ops()),
         };
         let begin = Begin {
-            request: release::request_of_a_run(run),
+            request: request::of_a_run(run),
             run,
             fingerprint: String::new(),
             branches: wish.branches.iter().enumerate().map(spec).collect(),
@@ -555,43 +508,17 @@ impl World {
 
     fn crash(&mut self, place: Place) {
         match place {
-            Place::Coordinator(number) => {
-                self.coordinator_mut(number).node.crash();
-                self.coordinator_died(number);
-            }
-            Place::Shard(number) => {
-                let shard = self.shard_mut(number);
-                shard.node.crash();
-                shard.timers.clear();
-            }
+            Place::Coordinator(number) => self.coordinator_mut(number).crash(),
+            Place::Shard(number) => self.shard_mut(number).crash(),
             Place::Database(_) => {}
         }
         self.marks.reach(Mark::Crash);
     }
 
-    fn coordinator_died(&mut self, number: u8) {
-        let coordinator = self.coordinator_mut(number);
-        coordinator.active.clear();
-        coordinator.timers.clear();
-        coordinator.search = Search::None;
-    }
-
     fn restart(&mut self, place: Place, death: Option<Death>) {
         match place {
-            Place::Coordinator(number) => {
-                let coordinator = self.coordinator_mut(number);
-                coordinator.epoch += 1;
-                let effects = coordinator.node.restart(death);
-                let runs = coordinator.node.in_memory().filter_map(|(_, saved, _)| {
-                    saved.known.as_ref().filter(|known| !known.finished).map(|known| known.run)
-                });
-                coordinator.active = runs.collect();
-                self.released(number, effects, death);
-            }
-            Place::Shard(number) => {
-                let effects = self.shard_mut(number).node.restart(death);
-                self.shard_released(number, effects, death);
-            }
+            Place::Coordinator(number) => self.coordinator_turn(number, Event::Restart, death),
+            Place::Shard(number) => self.shard_event(number, Event::Restart, death),
             Place::Database(_) => {}
         }
     }
@@ -601,9 +528,9 @@ impl World {
         let coordinator = self.coordinator(number);
         let next = match &coordinator.search {
             Search::None if self.is_wrong(Mutant::ActiveBeforePrepared) => {
-                // What is active is looked at before anything is listed.
-                let all = self.branches().filter(|branch| branch.coordinator == number);
-                Search::Judged(self.judged(number, all))
+                // What is active is looked at before anything is listed: so what begins then, and
+                // is found prepared, passes for dead.
+                Search::Judged(self.judged(number, self.next_branches(number).into_iter()))
             }
             Search::None => Search::Listed(self.prepared(number)),
             Search::Listed(listed) => Search::Judged(self.judged(number, listed.iter().copied())),
@@ -623,6 +550,18 @@ impl World {
             Search::Judged(judged) if judged.is_empty() => Search::None,
             next => next,
         };
+    }
+
+    /// The branches of the runs that a coordinator would begin next.
+    fn next_branches(&self, number: u8) -> Vec<Branch> {
+        let epoch = self.coordinator(number).epoch;
+        let own = |(_, wish): &(usize, &Wish)| wish.coordinator == number;
+        let wishes = self.plan.transactions.iter().enumerate().filter(own);
+        let runs = wishes.map(|(transaction, _)| {
+            let attempt = self.ledger.facts[transaction].runs.len();
+            RunId { epoch, number: plan::run_number(transaction, attempt) }
+        });
+        runs.flat_map(|run| self.branches_of(run)).collect()
     }
 
     fn judged(

@@ -7,7 +7,7 @@ use handfast_sim::{
     check::{self, Report},
     explore::{Options, Verdict},
     marks::Mark,
-    world::{Budget, Plan, Searches},
+    world::{Budget, Patience, Plan, Searches},
 };
 
 use crate::worlds::{
@@ -166,23 +166,41 @@ fn explored(plan: Plan, settles: bool) -> Walked {
 
 #[test]
 fn paxos_commit_with_a_crash() {
-    let budget = Budget { crashes: 1, ballots: 1, ..NONE };
+    let budget = Budget { crashes: 1, ballots: 0, ..NONE };
     let plan = Plan { calm_every: Some(64), dead_for_good: true, ..with(paxos(), budget) };
+    let plan = Plan { torn_max: Some(0), ..plan };
     explored(plan, false).reached(&[Mark::ToldCommitted, Mark::TakenOver, Mark::Unblocked]);
 }
 
 #[test]
-fn three_phase_commit_with_a_crash() {
-    let budget = Budget { crashes: 1, ballots: 6, ..NONE };
-    let plan = Plan { calm_every: Some(64), dead_for_good: true, ..with(three_phase(2), budget) };
+fn paxos_commit_with_two_crashes_and_restarts() {
+    let plan = with(paxos(), Budget { crashes: 2, ballots: 1, ..NONE });
+    let plan = Plan { torn_max: Some(0), patience: Patience::All, calm_every: Some(64), ..plan };
+    explored(plan, false).reached(&[Mark::ToldCommitted, Mark::ToldAborted, Mark::TakenOver]);
+}
+
+#[test]
+fn three_phase_commit_with_a_crash_and_a_restart() {
+    let budget = Budget { crashes: 1, ballots: 4, ..NONE };
+    let plan = Plan { calm_every: Some(64), torn_max: Some(1), ..with(three_phase(2), budget) };
+    explored(plan, false).reached(&[Mark::ToldCommitted, Mark::ToldAborted, Mark::TakenOver]);
+}
+
+#[test]
+fn three_phase_commit_when_all_but_one_die() {
+    let budget = Budget { crashes: 3, ballots: 6, ..NONE };
+    let plan = Plan { calm_every: Some(16), dead_for_good: true, ..with(three_phase(3), budget) };
     explored(plan, false).reached(&[Mark::ToldCommitted, Mark::TakenOver, Mark::Unblocked]);
 }
 
 #[test]
 fn three_phase_commit_splits_when_the_network_parts() {
-    let plan = with(three_phase(3), Budget { cuts: 1, crashes: 1, ballots: 8, ..NONE });
+    let plan = with(three_phase(2), Budget { cuts: 1, ballots: 8, ..NONE });
     let report = check::run(plan, Options::default(), |_| ControlFlow::Continue(()));
-    let Verdict::Violated(counterexample) = report.explored.verdict else { panic!("it must") };
-    let lines = counterexample.actions.iter().map(|action| format!("> {action}\n"));
-    println!("{}\n{}", counterexample.violation, lines.collect::<String>());
+    let Verdict::Violated(counterexample) = report.explored.verdict else {
+        panic!("three-phase commit must split");
+    };
+    let trace: Vec<_> = counterexample.actions.iter().map(ToString::to_string).collect();
+    println!("{}\n{}", counterexample.violation, trace.join("\n"));
+    assert!(trace.contains(&"s1 is cut off".to_owned()));
 }

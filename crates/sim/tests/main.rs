@@ -7,3 +7,4 @@ mod check;
 mod walk;
 mod worlds;
 mod refinement;
+mod mutants;

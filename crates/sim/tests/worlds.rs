@@ -1,7 +1,7 @@
 //! The small worlds that are walked exhaustively.
 
 use handfast_core::{pact::Way, transaction::AckWhen};
-use handfast_sim::world::{Budget, Cast, Place, Plan, Wish};
+use handfast_sim::world::{Budget, Cast, Patience, Place, Plan, Wish};
 
 const D0: Place = Place::Database(0);
 const D1: Place = Place::Database(1);
@@ -84,7 +84,8 @@ pub fn with(plan: Plan, budget: Budget) -> Plan {
 /// coordinator and the shards.
 pub fn paxos() -> Plan {
     let decide = Some(Way::Paxos);
-    Plan::new(vec![Wish { decide, acceptors: vec![S0, S1], ..Wish::over(&[S0, S1]) }])
+    let wish = Wish { decide, acceptors: vec![S0, S1], ..Wish::over(&[S0, S1]) };
+    Plan { patience: Patience::Inquiries, ..Plan::new(vec![wish]) }
 }
 
 /// A transfer between so many shards that is decided by three-phase commit, in a network that keeps
@@ -92,5 +93,5 @@ pub fn paxos() -> Plan {
 pub fn three_phase(shards: u8) -> Plan {
     let places: Vec<_> = (0..shards).map(Place::Shard).collect();
     let wish = Wish { decide: Some(Way::ThreePhase), ..Wish::over(&places) };
-    Plan { bounded_delay: true, ..Plan::new(vec![wish]) }
+    Plan { patience: Patience::All, ..Plan::new(vec![wish]) }
 }

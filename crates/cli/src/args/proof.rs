@@ -49,6 +49,10 @@ pub struct Check {
     /// How often a node is cut off from all others.
     #[arg(long, default_value_t = 0)]
     pub cuts: u16,
+    /// How often somebody who waits for others in order to decide stops waiting: 1 for Paxos
+    /// commit, 6 for three-phase commit, if absent.
+    #[arg(long)]
+    pub ballots: Option<u16>,
     /// Also check that the branches do nothing that transaction commit does not allow.
     #[arg(long, conflicts_with = "begins")]
     pub refines: bool,

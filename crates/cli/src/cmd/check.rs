@@ -23,7 +23,7 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
         return published::run(&args, output);
     }
     let plan = world::plan(&args)?;
-    let options = Options { states_max: args.states, settles: true };
+    let options = Options { states_max: args.states, settles: !world::has_pact(args.what) };
     let mut ticker = Ticker::new(output, args.minutes);
     let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
     let (explored, reached) = if args.refines {

@@ -8,7 +8,7 @@ use std::{
 };
 
 use handfast_client::{
-    Handfast, Outcome, Shard, ShardValue, Transaction,
+    Error, Handfast, Outcome, Shard, ShardValue, Transaction,
     wire::{Decide, KeyOp},
 };
 use rustix::process::Signal;
@@ -175,9 +175,23 @@ impl World {
         }
         // What the dead node's transaction locked is free, and its money is where it should be.
         let again = self.transfer(1, "again", "own", decide)?.run().await.map_err(said)?;
-        match again.is_committed() {
-            true => self.check(["t", "again", "other"]).await.map(|()| (committed, took)),
-            false => Err(format!("its keys are not free: {again:?}")),
+        if !again.is_committed() {
+            return Err(format!("its keys are not free: {again:?}"));
+        }
+        self.check(["t", "again", "other"]).await?;
+        self.node_comes_back(committed).await?;
+        self.check(["t", "again", "other"]).await.map(|()| (committed, took))
+    }
+
+    /// Should the node come back after all, it answers what its shards have done.
+    async fn node_comes_back(&mut self, committed: bool) -> Result<()> {
+        self.nodes[0].start(&[]).await?;
+        let hf = Handfast::builder(&self.nodes[0].url).token(TOKEN).build().map_err(said)?;
+        let answer = hf.wait("t", FINISHED_WITHIN).await;
+        match &answer {
+            Ok(Outcome::Committed(_)) if committed => Ok(()),
+            Ok(Outcome::Aborted(_)) | Err(Error::NotFound(_)) if !committed => Ok(()),
+            _ => Err(format!("committed is {committed}, and the node says {answer:?}")),
         }
     }
 

@@ -88,8 +88,8 @@ struct Ran {
 type Probed = (Option<String>, String);
 
 impl Session {
-    /// Does a branch's work in a new block. That stays open, unless the PREPARE could be sent along.
-    /// `settle` keeps it open, and also checks what would otherwise be checked at the commit.
+    /// Does a branch's work in a new block. That stays open, unless the PREPARE could be sent
+    /// along. `settle` keeps it open, and also checks what else would be checked at the commit.
     ///
     /// After an error nothing is prepared, unless `prepare_sent` says that this is not known.
     pub(super) async fn work(

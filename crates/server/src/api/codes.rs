@@ -276,8 +276,8 @@ codes! {
         "See the node's own log lines, and look for faults of the disk. Use another gid, or \
          restore the data directory from a backup.";
     NOT_READY "not_ready" 503 "The node is not ready"
-        "It is still reading its log and looking for prepared branches, or it is stopping, or a shard \
-         that could be an acceptor has not answered since the node started. Nothing has happened."
+        "It is still reading its log and looking for prepared branches, or it is stopping; or a \
+         shard that could be an acceptor has not answered since the node started."
         "Wait for /readyz, and for /v1/resources to show the shards up.";
 }
 

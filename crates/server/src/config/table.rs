@@ -253,7 +253,8 @@ pub const SETTINGS: &[Setting] = &[
         "",
         "What the token may do. `read`: look. `write`: also run, commit and abort transactions. \
         `operate`: \
-         also retry, resolve and check, and say what shards say to each other. With at least one token, every request needs one.",
+         also retry, resolve and check, and say what shards say to each other. With at least one \
+         token, every request needs one.",
     ),
     text("auth.tokens.<name>.token_file", "a file", "", "The file that holds the token."),
     text(

@@ -24,8 +24,12 @@ pub(super) struct Panel {
 /// One line.
 pub(super) struct Series {
     pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+    pub(super) points: Vec<Point>,
 }
+
+/// Where a point of the data is drawn.
+type Map<'a> = &'a dyn Fn(&Point) -> Point;
+type Point = (f64, f64);
 
 /// Told apart by those who do not see all colours, too.
 pub(super) const COLOURS: [&str; 4] = ["#35608f", "#d1662b", "#3d8f6b", "#8a5a9e"];
@@ -98,7 +102,7 @@ impl Panel {
         let y_max = self.y_max.unwrap_or_else(|| round_up(highest));
         let (width, height) = (PANEL_WIDTH - 2.0 * MARGIN, PANEL_HEIGHT - 2.0 * MARGIN);
         let bottom = PANEL_HEIGHT - MARGIN;
-        let place = |(x, y): &(f64, f64)| {
+        let place = |(x, y): &Point| {
             let across = (self.x(*x) - x_min) / (x_max - x_min).max(f64::MIN_POSITIVE);
             (MARGIN + across * width, bottom - y / y_max * height)
         };
@@ -128,7 +132,7 @@ impl Panel {
     }
 
     /// Names the places of the first line's points, as far as there is room.
-    fn x_axis(&self, svg: &mut String, bottom: f64, place: &dyn Fn(&(f64, f64)) -> (f64, f64)) {
+    fn x_axis(&self, svg: &mut String, bottom: f64, place: Map<'_>) {
         let mut free_from = 0.0;
         for point in self.series.iter().take(1).flat_map(|series| &series.points) {
             let (x, _) = place(point);
@@ -157,13 +161,7 @@ impl Panel {
 }
 
 impl Series {
-    fn draw(
-        &self,
-        svg: &mut String,
-        index: usize,
-        of: usize,
-        place: &dyn Fn(&(f64, f64)) -> (f64, f64),
-    ) {
+    fn draw(&self, svg: &mut String, index: usize, of: usize, place: Map<'_>) {
         let colour = COLOURS[index % COLOURS.len()];
         let mut line = String::new();
         for point in &self.points {

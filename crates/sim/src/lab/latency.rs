@@ -23,56 +23,13 @@ struct Cost {
     syncs: f64,
 }
 
+/// A way, and its costs by the number of branches.
+type Costs = (Way, Vec<(usize, Cost)>);
+
 pub(super) fn run(options: &Options) -> Experiment {
-    let head = vec![
-        "branches",
-        "decide",
-        "answer ms",
-        "applied ms",
-        "locks held ms",
-        "messages",
-        "forced writes",
-    ];
-    let mut table = Table { head, rows: Vec::new() };
+    let of_way = |way| (2..=10).map(|count| (count, cost(options, way, count))).collect();
     let ways = [Way::Log, Way::ThreePhase, Way::Paxos(1)];
-    let mut costs: Vec<(Way, Vec<(f64, Cost)>)> = Vec::new();
-    for way in ways {
-        let of_way = (2..=10).map(|branches| (branches as f64, cost(options, way, branches)));
-        costs.push((way, of_way.collect()));
-    }
-    for at in 0..costs[0].1.len() {
-        for (way, costs) in &costs {
-            let (branches, cost) = &costs[at];
-            table.rows.push(vec![
-                branches.to_string(),
-                way.name().into(),
-                ms(cost.answer_us),
-                ms(cost.applied_us),
-                ms(cost.locked_us),
-                format!("{:.0}", cost.messages),
-                format!("{:.0}", cost.syncs),
-            ]);
-        }
-    }
-    let panel = |title: &str, value: fn(&Cost) -> f64| Panel {
-        title: title.into(),
-        y_max: None,
-        x_label: "branches",
-        log_x: false,
-        series: costs
-            .iter()
-            .map(|(way, costs)| Series {
-                name: way.name().into(),
-                points: costs.iter().map(|(branches, cost)| (*branches, value(cost))).collect(),
-            })
-            .collect(),
-    };
-    let picture = lines(&[
-        panel("Caller is answered, ms", |cost| cost.answer_us / 1_000.0),
-        panel("A branch holds its locks, ms", |cost| cost.locked_us / 1_000.0),
-        panel("Messages", |cost| cost.messages),
-        panel("Forced writes", |cost| cost.syncs),
-    ]);
+    let costs: Vec<Costs> = ways.into_iter().map(|way| (way, of_way(way))).collect();
     let text = format!(
         "A round trip takes {} ms and a sync {} ms, each up to a fifth more or less; every line is \
          the mean of {TRANSACTIONS} commits without any fault. Messages to the caller are not \
@@ -82,8 +39,54 @@ pub(super) fn run(options: &Options) -> Experiment {
         ms(options.sync_us as f64),
         options.seed
     );
-    let title = "What deciding costs";
+    let (title, table, picture) = ("What deciding costs", table(&costs), picture(&costs));
     Experiment { name: "latency", title, text, table, picture }
+}
+
+fn table(costs: &[Costs]) -> Table {
+    let head = vec![
+        "branches",
+        "decide",
+        "answer ms",
+        "applied ms",
+        "locks held ms",
+        "messages",
+        "forced writes",
+    ];
+    let row = |way: Way, (branches, cost): &(usize, Cost)| {
+        vec![
+            branches.to_string(),
+            way.name().into(),
+            ms(cost.answer_us),
+            ms(cost.applied_us),
+            ms(cost.locked_us),
+            format!("{:.0}", cost.messages),
+            format!("{:.0}", cost.syncs),
+        ]
+    };
+    let counts = 0..costs[0].1.len();
+    let rows = counts.flat_map(|at| costs.iter().map(move |(way, costs)| row(*way, &costs[at])));
+    Table { head, rows: rows.collect() }
+}
+
+fn picture(costs: &[Costs]) -> String {
+    let series = |(way, costs): &Costs, value: fn(&Cost) -> f64| Series {
+        name: way.name().into(),
+        points: costs.iter().map(|(count, cost)| (*count as f64, value(cost))).collect(),
+    };
+    let panel = |title: &str, value: fn(&Cost) -> f64| Panel {
+        title: title.into(),
+        y_max: None,
+        x_label: "branches",
+        log_x: false,
+        series: costs.iter().map(|costs| series(costs, value)).collect(),
+    };
+    lines(&[
+        panel("Caller is answered, ms", |cost| cost.answer_us / 1_000.0),
+        panel("A branch holds its locks, ms", |cost| cost.locked_us / 1_000.0),
+        panel("Messages", |cost| cost.messages),
+        panel("Forced writes", |cost| cost.syncs),
+    ])
 }
 
 fn cost(options: &Options, way: Way, branches: usize) -> Cost {

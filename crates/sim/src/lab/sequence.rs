@@ -40,7 +40,8 @@ pub(super) fn sequence(places: &[&str], hops: &[Hop], marks: &[Mark]) -> String 
     let mut svg = begin(LEFT + APART * (places.len() as f64 - 0.5), height);
     svg.push_str(
         "<defs><marker id=\"arrow\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"8\" \
-         markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#333\"/></marker></defs>\n",
+         markerHeight=\"8\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" fill=\"#333\"/>\
+         </marker></defs>\n",
     );
     for (place, name) in places.iter().enumerate() {
         let x = x(place);

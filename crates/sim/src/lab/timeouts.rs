@@ -70,9 +70,9 @@ pub(super) fn run(options: &Options) -> Experiment {
     let text = format!(
         "{} transactions of {BRANCHES} branches, the same for every timeout. Half of the branches \
          work for less than {} ms before they vote, but one in a hundred for more than 50 times \
-         that; in {CUT_PERCENT} % of the transactions one shard cannot be reached for {} s. A short \
-         timeout aborts what would have committed; a long one lets the branches that are prepared \
-         hold their locks for one that does not answer. Seed {}.",
+         that; in {CUT_PERCENT} % of the transactions one shard cannot be reached for {} s. A \
+         short timeout aborts what would have committed; a long one lets the branches that are \
+         prepared hold their locks for one that does not answer. Seed {}.",
         cases.len(),
         ms(WORK_US),
         CUT_US / 1_000_000,

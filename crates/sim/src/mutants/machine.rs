@@ -4,6 +4,10 @@ use std::cell::Cell;
 
 use handfast_core::{
     machine::{Machine, Output, Summary},
+    pact::{
+        Message, Word,
+        paxos::{Proposal, Value},
+    },
     shard::{self, Inquired},
     transaction::{self, Answer, Decision, Effect, Record},
 };
@@ -46,6 +50,12 @@ impl Machine for Transaction {
         input: Self::Input,
         out: &mut Output<Self>,
     ) {
+        let input = match input {
+            transaction::Input::Received { message } => {
+                transaction::Input::Received { message: misheard(message) }
+            }
+            input => input,
+        };
         let mut own = Output::new();
         transaction::Transaction::step(saved, live, input, &mut own);
         let (mut records, mut effects, mut forced) = own.into_parts();
@@ -123,8 +133,36 @@ fn spoil(
         }
         Mutant::NoTimers => effects.retain(|effect| !matches!(effect, Effect::Arm { .. })),
         Mutant::MissingClose => effects.retain(|effect| !matches!(effect, Effect::Close { .. })),
+        Mutant::TwoProposals => {
+            let messages = effects.iter_mut().filter_map(|effect| match effect {
+                Effect::Send { message, .. } => Some(message),
+                _ => None,
+            });
+            messages.for_each(propose_otherwise);
+        }
         // The others are wrong elsewhere.
         _ => {}
+    }
+}
+
+/// An acceptor that has accepted nothing seems to have accepted commit.
+fn misheard(mut message: Message) -> Message {
+    if let Word::Promise { accepted, .. } = &mut message.word
+        && is(Mutant::TakeoverCommits)
+    {
+        accepted.get_or_insert(Proposal::OWN);
+    }
+    message
+}
+
+fn propose_otherwise(message: &mut Message) {
+    if let Word::Accept { proposal, acceptor } = &mut message.word
+        && usize::from(*acceptor) == message.pact.acceptors.len()
+    {
+        proposal.value = match proposal.value {
+            Value::Prepared => Value::Aborted,
+            Value::Aborted => Value::Prepared,
+        };
     }
 }
 
@@ -149,16 +187,33 @@ impl Machine for Shard {
             }
             input => input,
         };
+        let input = match input {
+            shard::Input::Received { message } => {
+                shard::Input::Received { message: misheard(message) }
+            }
+            input => input,
+        };
         let locks = live.locks.clone();
         let mut own = Output::new();
         shard::Shard::step(saved, live, input, &mut own);
-        let (mut records, effects, mut forced) = own.into_parts();
+        let (mut records, mut effects, mut forced) = own.into_parts();
         let prepares = records.iter().any(|r| matches!(r, shard::Record::Prepared { .. }));
         let ends = records.iter().any(|r| matches!(r, shard::Record::Committed { .. }));
         match WRONG.get() {
             Some(Mutant::UnsyncedPrepared) => forced &= !prepares,
             Some(Mutant::LocksKept) if ends => live.locks = locks,
             Some(Mutant::LocksLetGoEarly) if prepares => live.locks = Default::default(),
+            Some(Mutant::TwoProposals) => {
+                let messages = effects.iter_mut().filter_map(|effect| match effect {
+                    shard::Effect::Send { message, .. } => Some(message),
+                    _ => None,
+                });
+                messages.for_each(propose_otherwise);
+            }
+            Some(Mutant::AcceptorForgets) => records.retain(|record| {
+                let promised = matches!(record, shard::Record::Promised { .. });
+                !promised && !matches!(record, shard::Record::Accepted { .. })
+            }),
             Some(Mutant::VoteNotRecorded) => {
                 records.retain(|record| !matches!(record, shard::Record::Prepared { .. }));
             }

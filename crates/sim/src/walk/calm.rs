@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// Most rounds after which all must have ended. A round delivers everything that is under way; if
-/// nothing is, it does what else is to do; if nothing is, a timer fires.
+/// nothing is, it does what else is to do, and fires the timer that has fired least often.
 pub const ROUNDS_MAX: usize = 400;
 
 /// Heals everything, starts the dead unless they are dead for good, and waits. Returns how many
@@ -17,7 +17,7 @@ pub const ROUNDS_MAX: usize = 400;
 /// An invariant that does not hold, one of which is that everything ends.
 pub fn settle(world: &mut World) -> Result<u64, Violation> {
     world.left.ballots = u16::MAX;
-    let mut calm = Calm { world, steps: 0 };
+    let mut calm = Calm { world, steps: 0, fired: Vec::new() };
     if calm.world.cut_off.is_some() {
         calm.act(&Action::Heal)?;
     }
@@ -27,7 +27,7 @@ pub fn settle(world: &mut World) -> Result<u64, Violation> {
             calm.act(&Action::Step(Step::Restart(place)))?;
         }
     }
-    for round in 0..ROUNDS_MAX {
+    for _ in 0..ROUNDS_MAX {
         for packet in calm.world.network.clone() {
             let arrives =
                 calm.world.is_reached(packet.from(&calm.world.plan), packet.to(&calm.world.plan));
@@ -37,39 +37,40 @@ pub fn settle(world: &mut World) -> Result<u64, Violation> {
             })?;
         }
         if calm.world.network.is_empty() {
-            if calm.is_over() {
+            if calm.what_is_left().is_none() {
                 return Ok(calm.steps);
             }
-            calm.wait(round)?;
+            calm.wait()?;
         }
     }
-    let left = invariants::unsettled(calm.world).unwrap_or_else(|| "messages go on".into());
+    let left = calm.what_is_left().unwrap_or_else(|| "messages go on".into());
     Err(Violation::new(invariants::SETTLED, left))
 }
 
 struct Calm<'a> {
     world: &'a mut World,
     steps: u64,
+    /// The timers that have fired, each as often as it has.
+    fired: Vec<Action>,
 }
 
 impl Calm<'_> {
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
+        if std::env::var_os("CALM").is_some() { eprintln!("calm {action}"); }
         self.world.act(action);
         self.steps += 1;
         invariants::check_world(self.world)
     }
 
-    fn is_over(&self) -> bool {
-        let left = match self.world.plan.dead_for_good {
+    fn what_is_left(&self) -> Option<String> {
+        match self.world.plan.dead_for_good {
             true => invariants::waits_for_the_dead(self.world),
             false => invariants::unsettled(self.world),
-        };
-        left.is_none()
+        }
     }
 
-    /// Nothing is under way: does all that is no matter of time, or else fires one timer, each in
-    /// its turn.
-    fn wait(&mut self, round: usize) -> Result<(), Violation> {
+    /// Nothing is under way: does all that is no matter of time, and fires one timer.
+    fn wait(&mut self) -> Result<(), Violation> {
         let (mut next, mut timers) = (Vec::new(), Vec::new());
         self.world.steps_but_arrivals(&mut |action| match action {
             Action::Step(Step::Fire(..)) => timers.push(action),
@@ -82,9 +83,15 @@ impl Calm<'_> {
                 self.act(action)?;
             }
         }
-        match timers.get(round % timers.len().max(1)) {
-            Some(timer) if self.world.still_can(timer) => self.act(timer),
-            _ => Ok(()),
+        timers.retain(|timer| self.world.still_can(timer));
+        let fired = |timer: &Action| self.fired.iter().filter(|other| *other == timer).count();
+        match timers.iter().min_by_key(|timer| fired(timer)).cloned() {
+            Some(timer) => {
+                self.act(&timer)?;
+                self.fired.push(timer);
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 }

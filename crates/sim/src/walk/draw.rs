@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use handfast_core::transaction::AckWhen;
+use handfast_core::{pact::Way, transaction::AckWhen};
 
 use super::{Options, Ways};
 use crate::{
@@ -55,12 +55,12 @@ fn draw_places(random: &mut Random) -> Vec<Place> {
     (0..shards).map(Place::Shard).chain((0..databases).map(Place::Database)).collect()
 }
 
-fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, _ways: Ways) -> Wish {
+fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, ways: Ways) -> Wish {
     let count = if random.one_in(4) { 1 } else { random.between(2, 4) };
     let branches: Vec<_> = (0..count).map(|_| draw_branch(random, places)).collect();
     let one_phase =
         count == 1 && matches!(branches[0].at, Place::Database(_)) && random.one_in(2);
-    Wish {
+    let mut wish = Wish {
         coordinator: random.below(coordinators) as u8,
         branches,
         ack: if random.one_in(2) { AckWhen::Applied } else { AckWhen::Decided },
@@ -70,7 +70,24 @@ fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, _ways: 
         acceptors: Vec::new(),
         begins: random.between(1, 4) as u8,
         aborts: random.below(3) as u8,
+    };
+    if ways == Ways::Any && random.one_in(2) {
+        decide_together(random, places, &mut wish);
     }
+    wish
+}
+
+/// Paxos commit, if all branches are at shards and there are enough of them.
+fn decide_together(random: &mut Random, places: &[Place], wish: &mut Wish) {
+    let is_shard = |place: &Place| matches!(place, Place::Shard(_));
+    let shards: Vec<_> = places.iter().copied().filter(is_shard).collect();
+    if shards.len() < 2 || !wish.branches.iter().all(|branch| is_shard(&branch.at)) {
+        return;
+    }
+    wish.decide = Some(Way::Paxos);
+    // With no acceptors it is two-phase commit.
+    wish.acceptors = if random.one_in(4) { Vec::new() } else { shards[..2].to_vec() };
+    wish.hold = false;
 }
 
 /// Takes from a key of few, or gives to it, or only reads it.

@@ -79,6 +79,11 @@ pub enum Timer {
 }
 
 impl Timer {
+    /// Whether somebody asks again what was decided.
+    pub fn inquires(&self) -> bool {
+        matches!(self, Self::Shard(shard::Timer::Inquire(_)))
+    }
+
     /// Whether somebody who waits for others in order to decide stops waiting.
     pub fn leads(&self) -> bool {
         matches!(

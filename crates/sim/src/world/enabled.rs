@@ -5,7 +5,7 @@ use std::sync::Arc;
 use handfast_core::{shard, transaction::{Decision, Fate, Known}};
 
 use super::{
-    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, SHARD, Search, Searches,
+    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, Patience, SHARD, Search, Searches,
     State, Step, Timer, World, index_of,
 };
 
@@ -37,10 +37,10 @@ impl World {
     /// Those of [`World::steps`] that are not about a message under way.
     pub fn steps_but_arrivals(&self, put: &mut impl FnMut(Action)) {
         for place in self.nodes() {
-            if !self.is_up(place) {
-                put(Action::Step(Step::Restart(place)));
-            } else {
+            if self.is_up(place) {
                 self.timers(place, put);
+            } else if !self.plan.dead_for_good {
+                put(Action::Step(Step::Restart(place)));
             }
         }
         for branch in self.branches() {
@@ -102,17 +102,17 @@ impl World {
         if self.has_notes(place) {
             put(Action::Step(Step::Flush(place)));
         }
-        if self.plan.bounded_delay && self.is_in_touch(place) {
-            return;
-        }
-        for timer in self.armed(place).into_iter().filter(|timer| self.may_fire(timer)) {
+        let armed = self.armed(place);
+        let may_fire = |timer: &Timer| match self.plan.patience {
+            // Those who lead claim again and again: how often is bounded.
+            _ if timer.leads() && self.left.ballots == 0 => false,
+            Patience::None => true,
+            Patience::Inquiries => !timer.inquires() || !self.is_in_touch(place),
+            Patience::All => self.network.is_empty(),
+        };
+        for timer in armed.into_iter().filter(may_fire) {
             put(Action::Step(Step::Fire(place, timer)));
         }
-    }
-
-    /// Those who lead claim again and again: how often is bounded.
-    fn may_fire(&self, timer: &Timer) -> bool {
-        self.left.ballots > 0 || !timer.leads()
     }
 
     /// The timers of a node.

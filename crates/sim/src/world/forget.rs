@@ -6,33 +6,13 @@
 
 use std::sync::Arc;
 
-use handfast_core::{shard, transaction};
-
-use super::{Branch, Call, Message, Place, SHARD, State, Timer, World};
+use super::{Branch, Call, Message, Packet, Place, SHARD, State, World};
 
 impl World {
     pub(super) fn forget(&mut self) {
         let mut network = std::mem::take(&mut self.network);
         network.retain(|packet| !self.is_void(packet));
         self.network = network;
-        for number in 0..self.plan.coordinators {
-            let timers = &self.coordinator(number).timers;
-            let is_over = |(of, timer): &&(usize, transaction::Timer)| {
-                self.is_over(&Timer::Transaction(*of, *timer))
-            };
-            let over: Vec<_> = timers.iter().filter(is_over).copied().collect();
-            for timer in over {
-                self.coordinator_mut(number).timers.remove(&timer);
-            }
-        }
-        for number in 0..self.plan.shards {
-            let is_over = |timer: &&shard::Timer| self.is_over(&Timer::Shard((*timer).clone()));
-            let over: Vec<_> =
-                self.shard(number).timers.iter().filter(is_over).cloned().collect();
-            for timer in over {
-                self.shard_mut(number).timers.remove(&timer);
-            }
-        }
     }
 
     /// Whether a message that arrives will change nothing, now or later.
@@ -71,11 +51,6 @@ impl World {
         known.run == branch.run && !known.finished && pending() && !finished
     }
 
-    fn is_open(&self, run: handfast_core::id::RunId) -> bool {
-        let known = self.known(super::transaction(run));
-        known.is_some_and(|known| known.run == run && !known.finished)
-    }
-
     /// Whether a shard asks about a branch, or will when it is started.
     fn may_inquire(&self, branch: Branch) -> bool {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
@@ -86,29 +61,15 @@ impl World {
         }
     }
 
-    /// Whether nothing follows when a timer fires.
-    fn is_over(&self, timer: &Timer) -> bool {
-        match timer {
-            Timer::Transaction(_, transaction::Timer::Votes(run)) => !self.is_voting(*run),
-            Timer::Transaction(_, transaction::Timer::Retry(run, _)) => !self.is_open(*run),
-            Timer::Shard(shard::Timer::Inquire(id)) => !self.may_inquire(Branch::of(id)),
-            Timer::Shard(shard::Timer::LockWait(id)) => {
-                let Place::Shard(number) = self.plan.branch(Branch::of(id)).at else {
-                    return true;
-                };
-                let live = self.shard(number).node.live(SHARD);
-                live.is_none_or(|live| !live.waiting.contains_key(id))
-            }
-            Timer::Transaction(_, transaction::Timer::Lead(_))
-            | Timer::Shard(shard::Timer::Lead(_)) => false,
-        }
+    pub(super) fn send(&mut self, message: Message) {
+        self.put_on_the_way(Arc::new(message));
     }
 
-    pub(super) fn send(&mut self, message: Message) {
+    pub(super) fn put_on_the_way(&mut self, packet: Packet) {
         // A call that is made again while the first is under way: to double is a fault of its own.
-        if self.plan.prunes && self.network.iter().any(|packet| **packet == message) {
-            return;
+        let same = |other: &Packet| Arc::ptr_eq(other, &packet) || *other == packet;
+        if !self.plan.prunes || !self.network.iter().any(same) {
+            self.network.push(packet);
         }
-        self.network.push(Arc::new(message));
     }
 }

@@ -111,9 +111,8 @@ pub struct Plan {
     pub fences: bool,
     /// When coordinators search for orphans.
     pub searches: Searches,
-    /// Whether messages have a longest delay, so that silence is proof of death: then a timer fires
-    /// only when nothing is under way to or from its node, and nothing is under way to the dead.
-    pub bounded_delay: bool,
+    /// How long those wait who wait for messages.
+    pub patience: Patience,
     /// Whether to forget what can change nothing any more, so that fewer states differ.
     pub prunes: bool,
     /// After how many effects at most a node may die within a turn, if it may at all.
@@ -123,7 +122,7 @@ pub struct Plan {
     /// In one of how many states it is asked whether all ends once nothing goes wrong any more; in
     /// none if absent.
     pub calm_every: Option<u64>,
-    /// Whether the dead stay dead then, and those who live must end without them.
+    /// Whether the dead stay dead: those who live must end without them.
     pub dead_for_good: bool,
     /// What is wrong on purpose.
     pub mutant: Option<crate::mutants::Mutant>,
@@ -185,6 +184,19 @@ pub enum Cast {
     No,
     /// It wrote nothing.
     ReadOnly,
+}
+
+/// How long those wait who wait for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Patience {
+    /// Any timer may fire at any time: nobody knows how long a message takes.
+    None,
+    /// The same, but a branch in doubt asks only when nothing is under way to or from its shard. It
+    /// only asks, so little is left out, and far fewer states differ.
+    Inquiries,
+    /// Messages have a longest delay, shorter than any timer, and silence is proof of death: a timer
+    /// fires only when nothing is under way, and nothing is under way to the dead.
+    All,
 }
 
 /// When coordinators search for orphans.
@@ -293,7 +305,7 @@ impl Plan {
             loaded: 100,
             fences: true,
             searches: Searches::ForOrphans,
-            bounded_delay: false,
+            patience: Patience::None,
             prunes: true,
             torn_max: None,
             budget: Budget::default(),

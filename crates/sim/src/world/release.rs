@@ -3,64 +3,20 @@
 use std::sync::Arc;
 
 use handfast_core::{
-    id::{RequestId, RunId},
-    pact::{self, Peer, Word},
+    id::RequestId,
+    pact::{self, Word},
     shard::{self, Inquired},
-    transaction::{AckWhen, Answer, Decision, Effect, Input},
+    transaction::{AckWhen, Answer, Decision, Input},
     vote::{Ack, Vote},
 };
 
 use super::{
-    Branch, Call, Cast, Death, Message, Packet, Place, State, World, node::Effects, plan,
-    shard_stream, text,
+    Branch, Call, Cast, Death, Message, Packet, Place, State, World,
+    driver::{Event, Out},
+    request::{self, Asker, asker},
+    text,
 };
-use crate::{
-    machines::{Shard, Transaction},
-    marks::Mark,
-    mutants::Mutant,
-};
-
-/// What a request id says, so that whoever is answered is found again: who asked, about what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asker {
-    Caller(RunId),
-    Person,
-    Coordinator(Branch),
-    Shard(Branch),
-}
-
-/// The request of a caller who begins a run.
-pub fn request_of_a_run(run: RunId) -> RequestId {
-    pack(1, Branch { coordinator: 0, run, index: 0 })
-}
-
-/// The request of somebody who says something about a transaction.
-pub fn request_of_a_person(transaction: usize) -> RequestId {
-    let run = RunId { epoch: 0, number: plan::run_number(transaction, 0) };
-    pack(2, Branch { coordinator: 0, run, index: 0 })
-}
-
-fn pack(kind: u64, branch: Branch) -> RequestId {
-    let Branch { coordinator, run, index } = branch;
-    let (number, epoch) = (run.number << 16, u64::from(run.epoch) << 40);
-    RequestId(u64::from(index) | u64::from(coordinator) << 8 | number | epoch | kind << 60)
-}
-
-fn asker(request: RequestId) -> Asker {
-    let RequestId(bits) = request;
-    let run = RunId {
-        epoch: u32::try_from(bits >> 40 & 0xf_ffff).expect("20 bits"),
-        number: bits >> 16 & 0xff_ffff,
-    };
-    let (index, coordinator) = ((bits & 0xff) as u8, (bits >> 8 & 0xff) as u8);
-    let branch = Branch { coordinator, run, index };
-    match bits >> 60 {
-        1 => Asker::Caller(run),
-        2 => Asker::Person,
-        3 => Asker::Coordinator(branch),
-        _ => Asker::Shard(branch),
-    }
-}
+use crate::{marks::Mark, mutants::Mutant};
 
 impl World {
     /// One turn of a transaction.
@@ -71,55 +27,91 @@ impl World {
         input: Input,
         death: Option<Death>,
     ) {
-        let stream = Arc::clone(&self.plan.gids[transaction]);
-        let in_memory = self.coordinator(number).node.live(&stream).is_some();
-        let fresh = self.is_wrong(Mutant::TakenForNew) && !in_memory;
-        let effects = self.coordinator_mut(number).node.turn(&stream, input, fresh, death);
-        self.released(number, effects, death);
+        self.coordinator_turn(number, Event::Input((transaction, input)), death);
     }
 
-    /// What the transactions of a coordinator ask for, until it dies.
-    pub(super) fn released(
+    pub(super) fn coordinator_turn(
         &mut self,
         number: u8,
-        effects: Effects<Transaction>,
+        event: Event<(usize, Input)>,
         death: Option<Death>,
     ) {
-        for (gid, effect) in effects {
-            let gids = &self.plan.gids;
-            let transaction = gids.iter().position(|one| *one == gid).expect("one of the plan's");
-            self.release(number, transaction, effect);
+        let plan = Arc::clone(&self.plan);
+        match self.memo.clone() {
+            Some(memo) => {
+                let at = usize::from(number);
+                let node = &self.coordinators[at];
+                let (after, out) = memo.borrow_mut().coordinate(&plan, node, event, death);
+                self.coordinators[at] = after;
+                out.iter().cloned().for_each(|out| self.release(out));
+            }
+            None => {
+                let out = self.coordinator_mut(number).turn(&plan, event, death);
+                out.into_iter().for_each(|out| self.release(out));
+            }
         }
-        if death.is_some() {
-            self.coordinator_died(number);
-            self.marks.reach(Mark::Torn);
-        }
+        self.marks.reach_if(death.is_some(), Mark::Torn);
         self.note_decisions(number);
     }
 
-    fn release(&mut self, number: u8, transaction: usize, effect: Effect) {
-        let branch = |run, index| Branch { coordinator: number, run, index };
-        match effect {
-            Effect::Prepare { run, branch: index, one_phase, .. } => {
-                self.send(Message::Call(branch(run, index), Call::Prepare { one_phase }));
+    /// One turn of a shard.
+    pub(super) fn shard_turn(&mut self, number: u8, input: shard::Input, death: Option<Death>) {
+        self.shard_event(number, Event::Input(input), death);
+    }
+
+    pub(super) fn shard_event(
+        &mut self,
+        number: u8,
+        event: Event<shard::Input>,
+        death: Option<Death>,
+    ) {
+        let plan = Arc::clone(&self.plan);
+        match self.memo.clone() {
+            Some(memo) => {
+                let at = usize::from(number);
+                let (after, out) =
+                    memo.borrow_mut().serve(&plan, &self.shards[at], event, death);
+                self.touched |= 1 << number;
+                self.shards[at] = after;
+                out.iter().cloned().for_each(|out| self.release(out));
             }
-            Effect::Commit { run, branch: index, one_phase, .. } => {
-                self.send(Message::Call(branch(run, index), Call::Commit { one_phase }));
+            None => {
+                let out = self.shard_mut(number).turn(&plan, event, death);
+                out.into_iter().for_each(|out| self.release(out));
             }
-            Effect::Abort { run, branch: index, .. } => {
-                self.send(Message::Call(branch(run, index), Call::Abort));
-            }
-            Effect::Arm { timer, .. } => {
-                self.coordinator_mut(number).timers.insert((transaction, timer));
-            }
-            Effect::Reply { request, answer } => self.hear(transaction, request, &answer),
-            Effect::Close { run } => {
-                let was_active = self.coordinator_mut(number).active.remove(&run);
-                self.ledger_mut(transaction).closed_amiss |= !was_active;
-            }
-            Effect::Send { to, message } => self.tell_peer(Place::Coordinator(number), &to, message),
-            Effect::Alarm { .. } => {}
         }
+        self.marks.reach_if(death.is_some(), Mark::Torn);
+    }
+
+    fn release(&mut self, out: Out) {
+        match out {
+            Out::Reply(transaction, request, answer) => self.hear(transaction, request, &answer),
+            Out::ClosedAmiss(transaction) => self.ledger_mut(transaction).closed_amiss = true,
+            Out::Send(packet) => {
+                if let Message::Peer(from, _, message) = &*packet {
+                    self.overhear(*from, message);
+                }
+                self.put_on_the_way(packet);
+            }
+        }
+    }
+
+    /// What leaders propose is remembered.
+    fn overhear(&mut self, from: Place, message: &pact::Message) {
+        if let Word::Accept { proposal, .. } = message.word {
+            let run = message.pact.run;
+            let proposed = (run, proposal);
+            let transaction = super::transaction(run);
+            if !self.ledger.facts[transaction].proposed.contains(&proposed) {
+                self.ledger_mut(transaction).proposed.insert(proposed);
+            }
+        }
+        let leads = match message.word {
+            Word::Claim { .. } | Word::PreCommit { .. } => true,
+            Word::Asked { leads, .. } => leads,
+            _ => false,
+        };
+        self.marks.reach_if(leads && matches!(from, Place::Shard(_)), Mark::TakenOver);
     }
 
     /// The first decision of each transaction that is durable.
@@ -143,7 +135,7 @@ impl World {
     fn hear(&mut self, transaction: usize, request: RequestId, answer: &Answer) {
         let asker = asker(request);
         let applied = self.plan.transactions[transaction].ack == AckWhen::Applied
-            && matches!(asker, Asker::Caller(_));
+            && asker == Asker::Caller;
         let facts = self.ledger_mut(transaction);
         let told = &mut facts.told;
         let inquired = match answer {
@@ -173,84 +165,6 @@ impl World {
         }
         self.mark_answer(answer);
     }
-
-    /// One turn of a shard.
-    pub(super) fn shard_turn(&mut self, number: u8, input: shard::Input, death: Option<Death>) {
-        let effects =
-            self.shard_mut(number).node.turn(&shard_stream(), input, false, death);
-        self.shard_released(number, effects, death);
-    }
-
-    /// What a shard asks for, until it dies.
-    pub(super) fn shard_released(
-        &mut self,
-        number: u8,
-        effects: Effects<Shard>,
-        death: Option<Death>,
-    ) {
-        for (_, effect) in effects {
-            match effect {
-                shard::Effect::Reply { request, answer } => self.answer_call(request, answer),
-                shard::Effect::Arm { timer, .. } => {
-                    self.shard_mut(number).timers.insert(timer);
-                }
-                shard::Effect::Inquire { branch } => {
-                    self.send(Message::Inquiry(Branch::of(&branch)));
-                }
-                shard::Effect::Send { to, message } => {
-                    self.tell_peer(Place::Shard(number), &to, message);
-                }
-            }
-        }
-        if death.is_some() {
-            self.shard_mut(number).timers.clear();
-            self.marks.reach(Mark::Torn);
-        }
-    }
-
-    fn tell_peer(&mut self, from: Place, to: &Peer, message: pact::Message) {
-        if let Word::Accept { proposal, .. } = message.word {
-            let run = message.pact.run;
-            let proposed = (run, proposal);
-            let facts = &self.ledger.facts[super::transaction(run)];
-            if !facts.proposed.contains(&proposed) {
-                self.ledger_mut(super::transaction(run)).proposed.insert(proposed);
-            }
-        }
-        let leads = match message.word {
-            Word::Claim { .. } | Word::PreCommit { .. } => true,
-            Word::Asked { leads, .. } => leads,
-            _ => false,
-        };
-        self.marks.reach_if(leads && matches!(from, Place::Shard(_)), Mark::TakenOver);
-        let name = match to {
-            Peer::Coordinator => message.pact.cluster.as_str(),
-            Peer::Shard(name) => name,
-        };
-        let to = Place::parse(name).expect("all names in a world are those of places");
-        self.send(Message::Peer(from, to, message));
-    }
-
-    /// As the adapter of shards reads their answers.
-    fn answer_call(&mut self, request: RequestId, answer: shard::Answer) {
-        let Asker::Coordinator(branch) = asker(request) else { return };
-        let message = match answer {
-            shard::Answer::Voted { vote: Vote::No(_), .. } => {
-                Message::Vote(branch, Vote::No(text::refusal()))
-            }
-            shard::Answer::Voted { vote, .. } => Message::Vote(branch, vote),
-            shard::Answer::Busy => Message::Vote(branch, Vote::Lost(text::refusal())),
-            shard::Answer::Acked(Ack::Heuristic(_)) => {
-                Message::Ack(branch, Ack::Heuristic(String::new()))
-            }
-            shard::Answer::Acked(ack) => Message::Ack(branch, ack),
-            shard::Answer::Forgotten => {
-                Message::Ack(branch, Ack::Unknown("forgotten".into()))
-            }
-            shard::Answer::Loaded(_) | shard::Answer::Locked(_) => return,
-        };
-        self.send(message);
-    }
 }
 
 /// Messages arrive.
@@ -265,7 +179,7 @@ impl World {
             Message::Vote(branch, vote) => self.voted(*branch, vote.clone(), death),
             Message::Ack(branch, ack) => self.acked(*branch, ack.clone(), death),
             Message::Inquiry(branch) => {
-                let (request, run) = (pack(4, *branch), branch.run);
+                let (request, run) = (request::of_a_shard(*branch), branch.run);
                 let input = Input::Inquired { request, run };
                 self.coordinate(branch.coordinator, branch.transaction(), input, death);
             }
@@ -300,7 +214,8 @@ impl World {
     }
 
     fn call_shard(&mut self, number: u8, branch: Branch, call: Call, death: Option<Death>) {
-        let (id, asked) = (self.plan.id(branch), pack(3, branch));
+        self.marks.reach_if(matches!(call, Call::Orphan { .. }), Mark::OrphanFinished);
+        let (id, asked) = (self.plan.id(branch), request::of_a_coordinator(branch));
         let input = match call {
             Call::Prepare { .. } => {
                 let ops = self.plan.branch(branch).ops();

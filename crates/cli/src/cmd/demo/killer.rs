@@ -1,7 +1,8 @@
 //! The one who kills, and starts again what can be started.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::{
@@ -12,6 +13,10 @@ use super::{
     world::World,
 };
 use crate::{args::Decide, output::span_of};
+
+/// How often the first node is stopped to see whom it leaves in doubt, and for how long each time.
+const STOPS_MAX: usize = 50;
+const STOPPED: Duration = Duration::from_millis(20);
 
 /// Carries out the plan's kills; how many met whom. The first of two nodes is away while others
 /// are killed; what else dies is back before the next.
@@ -34,6 +39,7 @@ pub async fn run(
         }
         let who = match kill.victim {
             Victim::FirstNode => {
+                wait_for_doubt(world).await;
                 let node = &mut world.nodes[0];
                 node.kill().await;
                 let comes_back = plan.decide == Decide::Log;
@@ -51,6 +57,25 @@ pub async fn run(
         world.nodes[0].start().await?;
     }
     Ok(kills)
+}
+
+/// Stops the first node at a moment when it leaves somebody in doubt: killed at another one, it
+/// would show nothing. After some tries, it is any moment.
+async fn wait_for_doubt(world: &World) {
+    let node = &world.nodes[0];
+    for _ in 0..STOPS_MAX {
+        node.signal(Signal::STOP);
+        // What it has sent arrives.
+        tokio::time::sleep(STOPPED).await;
+        for bank in world.banks.iter() {
+            let in_doubt = bank.in_doubt().await.unwrap_or_default();
+            if in_doubt.iter().any(|branch| branch.starts_with(&world.first_branches)) {
+                return;
+            }
+        }
+        node.signal(Signal::CONT);
+        tokio::time::sleep(STOPPED).await;
+    }
 }
 
 async fn until(at: Option<Instant>) {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use handfast_client::Handfast;
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -42,6 +43,15 @@ impl Process {
         if let Some(mut child) = self.child.take() {
             // It fails only if the process has ended already.
             let _ = child.kill().await;
+        }
+    }
+
+    /// SIGSTOP or SIGCONT: it stands still, or goes on.
+    pub fn signal(&self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // It fails only if the process has ended already.
+            let _ = kill_process(pid, signal);
         }
     }
 

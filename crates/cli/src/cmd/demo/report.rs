@@ -9,6 +9,7 @@ use super::{
     books::{disagreements, sum},
     plan::{FIRST_NODE_DEAD, Plan},
     teller::Answer,
+    world::FIRST_NODE,
 };
 use crate::output::{span, span_of};
 
@@ -180,11 +181,10 @@ impl Comparison {
     pub fn text(&self) -> String {
         let mut text = self.chosen.text() + &self.log.text();
         text.push_str("\n  longest in doubt, with the same kills\n");
-        let back = span_of(FIRST_NODE_DEAD);
-        for (report, node) in [
-            (&self.chosen, "the first node never came back".to_owned()),
-            (&self.log, format!("the first node was back after {back}, since log needs it")),
-        ] {
+        let back = format!("was back after {}, since log needs it", span_of(FIRST_NODE_DEAD));
+        for (report, after) in [(&self.chosen, "never came back"), (&self.log, &back)] {
+            let died = report.kills.contains_key(FIRST_NODE);
+            let node = format!("{FIRST_NODE} {}", if died { after } else { "was not killed" });
             let longest = span(report.longest_in_doubt_ms);
             let _ = writeln!(text, "    {:12} {longest:>10}   {node}", report.decide);
         }

@@ -15,11 +15,15 @@ use super::{
 };
 
 const STARTS: usize = 5;
+/// What the first of two nodes is called.
+pub const FIRST_NODE: &str = "the first node";
 
 pub struct World {
     /// Declared first, so that the processes are gone when the directory is removed. One or two;
     /// the last one is there to the end.
     pub nodes: Vec<Process>,
+    /// What the ids of the first node's branches start with.
+    pub first_branches: String,
     /// The banks' processes; none for databases, which are not ours to start.
     pub shards: Vec<Process>,
     pub banks: Arc<[Bank; 2]>,
@@ -71,8 +75,7 @@ impl World {
         let directory = directory.map_err(|e| format!("failed to make a directory: {e}"))?;
         let path = directory.path();
         let [port_a, port_b, of_nodes @ ..] = free_ports::<4>()?;
-        let names: &[_] =
-            if nodes == 1 { &["the node"] } else { &["the first node", "the second node"] };
+        let names: &[_] = if nodes == 1 { &["the node"] } else { &[FIRST_NODE, "the second node"] };
         let nodes = names.iter().zip(of_nodes);
         let nodes: Vec<NodeAt> =
             nodes.map(|(name, port)| NodeAt { name, port, cluster: fresh_name() }).collect();
@@ -88,8 +91,9 @@ impl World {
                 (vec![a, b], banks)
             }
         };
+        let first_branches = format!("hf1_{}_", nodes[0].cluster);
         let nodes = nodes.iter().map(|at| node(at, path, &banks)).collect::<Result<_, _>>()?;
-        let mut world = Self { nodes, shards, banks: Arc::new(banks), directory };
+        let mut world = Self { nodes, first_branches, shards, banks: Arc::new(banks), directory };
         match world.open(screen).await {
             Ok(()) => Ok(world),
             Err(why) => {

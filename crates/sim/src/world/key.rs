@@ -13,11 +13,12 @@ use handfast_core::{
     vote::{Cause, Refusal},
 };
 
-use crate::world::{Coordinator, SHARD, Search, ShardNode};
+use super::{Coordinator, SHARD, Search, ShardNode};
 
 /// A node that coordinates.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct CoordinatorKey {
+    number: u8,
     is_up: bool,
     epoch: u32,
     active: BTreeSet<RunId>,
@@ -40,12 +41,13 @@ pub(super) struct ShardKey {
 
 impl CoordinatorKey {
     pub(super) fn of(coordinator: &Coordinator) -> Self {
-        let Coordinator { node, epoch, active, timers, search } = coordinator;
+        let Coordinator { number, node, epoch, active, timers, search } = coordinator;
         let durable = node.all_durable().map(|(gid, saved)| (Arc::clone(gid), plain(saved)));
         let in_memory = node.in_memory().map(|(gid, saved, live)| {
             (Arc::clone(gid), plain(saved), plain_live(live))
         });
         Self {
+            number: *number,
             is_up: node.is_up(),
             epoch: *epoch,
             active: active.clone(),

@@ -6,7 +6,7 @@ use foldhash::fast::FixedState;
 use hashbrown::{HashTable, hash_table::Entry};
 
 /// Values, each with the number under which it is found again.
-pub(super) struct Table<K, V> {
+pub(crate) struct Table<K, V> {
     keys: Vec<K>,
     values: Vec<V>,
     hashes: Vec<u64>,
@@ -48,9 +48,5 @@ impl<K: Clone + Eq + Hash, V> Table<K, V> {
 
     pub fn get(&self, number: u32) -> &V {
         &self.values[number as usize]
-    }
-
-    pub fn len(&self) -> usize {
-        self.keys.len()
     }
 }

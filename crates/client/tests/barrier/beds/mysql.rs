@@ -1,0 +1,52 @@
+//! MySQL and MariaDB: a database of its own.
+
+use handfast_client::barrier::{Dialect, Ref, schema};
+use sqlx::{AssertSqlSafe, Connection, MySql, MySqlConnection, Row, raw_sql};
+
+use super::{ACCOUNT, Bed, fresh, server};
+use crate::barrier::session::{Local, Result, Session, serve};
+
+pub fn sqlx_mysql(case: &str) -> Option<Bed> {
+    let url = server("HANDFAST_TEST_MYSQL", "sqlx", case)?;
+    let url = url.replacen("mariadb://", "mysql://", 1);
+    let name = fresh();
+    let open = {
+        let name = name.clone();
+        move || start(url.clone(), format!("CREATE DATABASE IF NOT EXISTS {name}; USE {name}"))
+    };
+    let session = open();
+    session.sql(&format!("{}; {ACCOUNT}", schema(Dialect::Mysql).trim_end().trim_end_matches(';')));
+    session.commit().unwrap();
+    Some(Bed {
+        open: Box::new(open),
+        whoami: Some("SELECT CAST(connection_id() AS signed)"),
+        // InnoDB shows what it saw at the last look, if that is younger than 0.1 s.
+        blocked: "DO GET_LOCK('handfast_look', 60); DO SLEEP(0.11); \
+                  SELECT count(*) FROM information_schema.innodb_trx \
+                  WHERE trx_mysql_thread_id = $1 AND trx_state = 'LOCK WAIT'",
+        kill: "KILL $1",
+        name,
+        snapshots: true,
+        deadlocks: true,
+        _keep: Box::new(()),
+    })
+}
+
+fn start(url: String, here: String) -> Session {
+    Session::start(async move |mut commands, _| {
+        let mut connection = MySqlConnection::connect(&url).await?;
+        raw_sql(AssertSqlSafe(here)).execute(&mut connection).await?;
+        let mut tx = connection.begin().await?;
+        match serve(&mut tx, &mut commands).await {
+            true => Ok(tx.commit().await?),
+            false => Ok(tx.rollback().await?),
+        }
+    })
+}
+
+impl Local for sqlx::Transaction<'_, MySql> {
+    async fn sql(on: Ref<'_, Self>, text: &str) -> Result<Option<i64>> {
+        let row = raw_sql(AssertSqlSafe(text.to_owned())).fetch_optional(on).await?;
+        Ok(row.map(|row| row.try_get_unchecked::<Option<i64>, _>(0)).transpose()?.flatten())
+    }
+}

@@ -1,0 +1,105 @@
+//! Known ways to be wrong: each must be caught, or the walks prove nothing. By which invariant, and
+//! after how many states and steps, is a table in docs/proof.md.
+
+use std::{fmt::Write as _, ops::ControlFlow};
+
+use handfast_sim::{
+    check,
+    explore::{Options, Verdict},
+    mutants::Mutant,
+    world::{Budget, Plan, Searches},
+};
+
+use crate::worlds::{
+    NONE, applied, held, one_key, one_phase, paxos, shards, two, with, with_callers,
+};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/proof.md");
+const BEGIN: &str = "<!-- mutants: made by the tests with HANDFAST_BLESS=1 -->\n";
+const END: &str = "<!-- end of the mutants -->\n";
+
+/// Each in a world in which it does harm.
+fn mutants() -> Vec<(Mutant, Plan)> {
+    let crash = Budget { crashes: 1, ..NONE };
+    let twice = || with(with_callers(two(), 2, 1), crash);
+    let one_twice = || with(with_callers(one_phase(), 2, 1), crash);
+    let late = || with(with_callers(two(), 1, 1), Budget { delays: 1, duplicates: 1, ..NONE });
+    let meddled = || with(two(), Budget { meddles: 1, ..NONE });
+    // Two of one coordinator: the search begins when the first is prepared.
+    let searched = || {
+        let wish = two().transactions[0].clone();
+        Plan { searches: Searches::Always, ..Plan::new(vec![wish.clone(), wish]) }
+    };
+    // A search would find what nobody tells.
+    let unsearched = || Plan { searches: Searches::Never, ..late() };
+    // What is late must not be forgotten.
+    let remembered = || Plan { prunes: false, ..twice() };
+    // The coordinator may die, and the members take over.
+    let taken_over = || Plan { torn_max: Some(0), ..with(paxos(), crash) };
+    let transfer = || with(shards(), crash);
+    vec![
+        (Mutant::UnsyncedDecision, twice()),
+        (Mutant::UnsyncedDelegation, one_twice()),
+        (Mutant::ForgottenAbort, twice()),
+        (Mutant::EarlyFinish, two()),
+        (Mutant::EarlyInquiryAbort, transfer()),
+        (Mutant::MissingClose, two()),
+        (Mutant::OneVoteForAll, two()),
+        (Mutant::HoldIgnored, held()),
+        (Mutant::LostTakenAsNo, unsearched()),
+        (Mutant::GoneTakenAsFinished, meddled()),
+        (Mutant::NoFence, late()),
+        (Mutant::ActiveBeforePrepared, searched()),
+        (Mutant::NoTimers, with(applied(), Budget { drops: 1, ..NONE })),
+        (Mutant::AnyRun, remembered()),
+        (Mutant::ForgetfulReplay, two()),
+        (Mutant::TakenForNew, with_callers(two(), 2, 0)),
+        (Mutant::SilentRestart, with(two(), crash)),
+        (Mutant::RunUsedAgain, twice()),
+        (Mutant::UnsyncedPrepared, transfer()),
+        (Mutant::VoteNotRecorded, shards()),
+        (Mutant::LocksKept, shards()),
+        (Mutant::LocksLetGoEarly, one_key(2)),
+        (Mutant::TakeoverCommits, taken_over()),
+        (Mutant::TwoProposals, taken_over()),
+        (Mutant::AcceptorForgets, taken_over()),
+        (Mutant::DecidesAlone, with(shards(), Budget { crashes: 2, ..NONE })),
+    ]
+}
+
+#[test]
+fn every_mutant_is_caught() {
+    let mut table = String::from("\n| mutant | caught by | states | steps |\n|---|---|---:|---:|\n");
+    let mut survivors = Vec::new();
+    for (mutant, plan) in mutants() {
+        let plan = Plan { mutant: Some(mutant), ..plan };
+        let options = Options { settles: true, states_max: 2_000_000 };
+        let explored = check::run(plan, options, |_| ControlFlow::Continue(())).explored;
+        let Verdict::Violated(counterexample) = explored.verdict else {
+            survivors.push(mutant);
+            continue;
+        };
+        let (invariant, steps) =
+            (counterexample.violation.invariant, counterexample.actions.len());
+        let states = explored.progress.distinct;
+        println!("{mutant:?}: {invariant}, {states} states, {steps} steps");
+        for action in &counterexample.actions {
+            println!("  > {action}");
+        }
+        let _ = writeln!(table, "| {} | {invariant} | {states} | {steps} |", mutant.name());
+    }
+    assert!(survivors.is_empty(), "nobody caught {survivors:?}");
+    compare(&table);
+}
+
+/// Fails if the page says otherwise; with HANDFAST_BLESS it is written anew.
+fn compare(table: &str) {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let (before, rest) = page.split_once(BEGIN).expect("the page has the table's beginning");
+    let (old, after) = rest.split_once(END).expect("the page has the table's end");
+    if std::env::var_os("HANDFAST_BLESS").is_some() {
+        std::fs::write(PAGE, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(old, table, "docs/proof.md is stale: run with HANDFAST_BLESS=1");
+}
