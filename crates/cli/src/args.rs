@@ -87,6 +87,16 @@ pub struct Shard {
     /// A file that holds the token that callers must have.
     #[arg(long, value_name = "FILE")]
     pub token_file: Option<PathBuf>,
+    /// Its certificate and chain, in PEM: it then speaks HTTPS.
+    #[arg(long, value_name = "FILE", requires = "tls_key_file")]
+    pub tls_cert_file: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_cert_file")]
+    pub tls_key_file: Option<PathBuf>,
+    /// The authorities that nodes and other shards are verified against, in PEM; the public ones
+    /// if absent.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
     /// A file that holds the token that the node, or that cluster's node, wants; repeatable.
     #[arg(long, value_name = "[CLUSTER=]FILE")]
     pub coordinator_token_file: Vec<String>,

@@ -14,6 +14,7 @@ use hyper_util::{
 };
 use rustls::{
     ServerConfig,
+    crypto::ring,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 use tokio::{
@@ -46,7 +47,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// The certificate or its key cannot be used.
-    #[error("failed to use the certificate of `tls.cert_file` and `tls.key_file`: {0}")]
+    #[error("failed to use the listener's certificate and its key: {0}")]
     Certificate(String),
 }
 
@@ -64,22 +65,26 @@ impl Listener {
     /// # Errors
     /// The address or the certificate cannot be used; nothing is bound.
     pub async fn bind(config: &Config) -> Result<Self, ListenError> {
-        let tls = config.tls.as_ref().map(acceptor).transpose()?;
-        Ok(Self { tls, ..Self::plain(config.listen, config.limits.connections_max).await? })
+        Self::take(config.listen, config.limits.connections_max, config.tls.as_ref()).await
     }
 
-    /// Takes an address to serve without TLS.
+    /// As [`Listener::bind`], for those who have other settings than a node.
     ///
     /// # Errors
-    /// The address cannot be used; nothing is bound.
-    pub async fn plain(address: SocketAddr, connections_max: usize) -> Result<Self, ListenError> {
+    /// The address or the certificate cannot be used; nothing is bound.
+    pub async fn take(
+        address: SocketAddr,
+        connections_max: usize,
+        tls: Option<&TlsFiles>,
+    ) -> Result<Self, ListenError> {
+        let tls = tls.map(acceptor).transpose()?;
         let bound = TcpListener::bind(address).await.and_then(|socket| {
             let address = socket.local_addr()?;
             Ok((socket, address))
         });
         let (socket, address) = bound.map_err(|source| ListenError::Bind { address, source })?;
         let places = Arc::new(Semaphore::new(connections_max));
-        Ok(Self { socket, address, tls: None, places })
+        Ok(Self { socket, address, tls, places })
     }
 
     /// The address bound, with its real port.
@@ -159,7 +164,10 @@ fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, ListenError> {
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .map_err(|e| wrong("certificate", e.to_string()))?;
     let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|e| wrong("key", e.to_string()))?;
-    let mut config = ServerConfig::builder()
+    // The provider is named here, so that nothing depends on what the process installed.
+    let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("ring supports the default versions")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .map_err(|e| wrong("both together", e.to_string()))?;

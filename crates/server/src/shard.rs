@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 
 use self::{ages::Ages, calls::Callers, peers::Peers};
 use crate::{
+    config::TlsFiles,
     driver::{self, DriverHandle},
     listen::{ListenError, Listener},
     stop_point,
@@ -48,6 +49,11 @@ pub struct ShardConfig {
     pub listen: SocketAddr,
     /// The bearer token that every request must carry; if absent, none is asked for.
     pub token: Option<String>,
+    /// Its certificate and key; without them it speaks plain HTTP.
+    pub tls: Option<TlsFiles>,
+    /// PEM file of the authorities that nodes and peers are verified against; the public ones if
+    /// absent.
+    pub ca_file: Option<PathBuf>,
     /// The node that is asked about branches of the cluster of that name, and the one about those
     /// of all others. Where there is none, branches in doubt wait until they are told.
     pub coordinators: BTreeMap<Option<String>, Remote>,
@@ -62,7 +68,8 @@ impl ShardConfig {
     /// A shard that knows nobody and asks for no token.
     pub fn new(data_dir: PathBuf, listen: SocketAddr) -> Self {
         let (coordinators, peers) = (BTreeMap::new(), BTreeMap::new());
-        Self { data_dir, listen, token: None, coordinators, name: None, peers }
+        let (token, tls, ca_file, name) = (None, None, None, None);
+        Self { data_dir, listen, token, tls, ca_file, coordinators, name, peers }
     }
 }
 
@@ -131,7 +138,7 @@ impl ShardServer {
             return Err(ShardError::Open(config.listen));
         }
         let peers = Peers::new(&config).map_err(ShardError::Peers)?;
-        let listener = Listener::plain(config.listen, CONNECTIONS_MAX).await?;
+        let listener = Listener::take(config.listen, CONNECTIONS_MAX, config.tls.as_ref()).await?;
         let mut log = Sqlite::open(&config.data_dir, SqliteOptions::default())?;
         let ages = Ages::of(&log.read(STREAM)?);
         let opened = Partition::open(log)?;
@@ -166,7 +173,8 @@ impl ShardServer {
     /// The log failed.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> Result<(), ShardError> {
         let Self { listener, shared, broken, token } = self;
-        tracing::info!(address = %listener.address(), "the shard listens");
+        let scheme = listener.scheme();
+        tracing::info!(address = %listener.address(), scheme, "the shard listens");
         let mut failed = None;
         let until = async {
             tokio::select! {

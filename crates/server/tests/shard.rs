@@ -2,6 +2,7 @@
 
 use std::{
     future::Future,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +18,10 @@ use handfast_participants::{
     http::{CallSettings, Caller},
     tls,
 };
-use handfast_server::shard::{Remote, ShardConfig, ShardError, ShardServer};
+use handfast_server::{
+    config::TlsFiles,
+    shard::{Remote, ShardConfig, ShardError, ShardServer},
+};
 use hyper::{Method, StatusCode};
 use serde_json::json;
 use tokio::{sync::oneshot, task::JoinHandle};
@@ -223,6 +227,27 @@ async fn keys_come_in_pages_and_are_not_loaded_over_a_branch() {
     bank.stop().await;
 }
 
+#[tokio::test]
+async fn with_a_certificate_a_shard_speaks_tls_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let files = TlsFiles { cert: cert.clone(), key };
+    let mut bank = Bank::start_with(dir, |config| config.tls = Some(files)).await;
+    assert!(bank.caller.call(Method::GET, "/readyz", Vec::new(), AMPLE).await.is_err());
+    bank.url = bank.url.replace("http://127.0.0.1", "https://localhost");
+    let work = || Work::Keys(vec![add("alice", 1)]);
+    let stranger = bank.adapter().prepare(branch(1), work(), AMPLE).await;
+    assert!(matches!(stranger.vote, Vote::No(_) | Vote::Lost(_)), "{stranger:?}");
+    let adapter = bank.adapter_trusting(Some(cert), None);
+    let Vote::Yes(proof) = adapter.prepare(branch(2), work(), AMPLE).await.vote else {
+        panic!("it must prepare");
+    };
+    assert_eq!(adapter.commit(branch(2), proof).await, Ack::Finished);
+}
+
 /// A shard server in this process.
 struct Bank {
     dir: tempfile::TempDir,
@@ -266,11 +291,19 @@ impl Bank {
     }
 
     fn adapter_with(&self, secret: Option<&str>) -> Arc<dyn Participant> {
+        self.adapter_trusting(None, secret)
+    }
+
+    fn adapter_trusting(
+        &self,
+        ca_file: Option<PathBuf>,
+        secret: Option<&str>,
+    ) -> Arc<dyn Participant> {
         let settings = Settings {
             name: "bank".into(),
             url: self.url.clone(),
             secret: secret.map(Into::into),
-            ca_file: None,
+            ca_file,
             tls: TlsMode::Off,
             connections_max: 4,
             connect_timeout: AMPLE,

@@ -11,8 +11,7 @@ use foldhash::fast::FixedState;
 
 use crate::{
     explore::{self, Explored, Model, Options, Progress, Violation},
-    invariants,
-    machines,
+    invariants, machines,
     marks::Marks,
     walk::calm,
     world::{Action, Budget, Database, Ledger, Memo, Place, Plan, Table, World},

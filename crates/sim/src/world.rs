@@ -36,6 +36,7 @@ use handfast_core::{
     work::Work,
 };
 
+use self::driver::Event;
 pub(crate) use self::table::Table;
 pub use self::{
     action::{Action, Person, Step, Timer},
@@ -47,7 +48,6 @@ pub use self::{
     node::{Death, Node},
     plan::{Branch, BranchWish, Budget, Cast, Patience, Place, Plan, Searches, Wish, transaction},
 };
-use self::driver::Event;
 use crate::{
     marks::{Mark, Marks},
     mutants::Mutant,
@@ -262,8 +262,18 @@ impl World {
     ) -> Self {
         let (states, touched, marks) = (Vec::new(), 0, Marks::default());
         let mut world = Self {
-            plan, coordinators, shards, databases, network, cut_off, left, states, touched, ledger,
-            memo: Some(memo), marks,
+            plan,
+            coordinators,
+            shards,
+            databases,
+            network,
+            cut_off,
+            left,
+            states,
+            touched,
+            ledger,
+            memo: Some(memo),
+            marks,
         };
         let runs: Vec<_> =
             world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied()).collect();
@@ -275,8 +285,11 @@ impl World {
     pub fn branches_of(&self, run: RunId) -> impl Iterator<Item = Branch> + use<> {
         let wish = self.plan.wish(run);
         let coordinator = wish.coordinator;
-        (0..wish.branches.len())
-            .map(move |index| Branch { coordinator, run, index: index_of(index) })
+        (0..wish.branches.len()).map(move |index| Branch {
+            coordinator,
+            run,
+            index: index_of(index),
+        })
     }
 }
 
@@ -411,8 +424,7 @@ impl World {
         let count = self.plan.wish(run).branches.len();
         if self.is_wrong(Mutant::OneVoteForAll) {
             for other in (0..count).map(index_of).filter(|other| *other != index) {
-                let input =
-                    transaction::Input::Voted { run, branch: other, vote: vote.clone() };
+                let input = transaction::Input::Voted { run, branch: other, vote: vote.clone() };
                 self.coordinate(branch.coordinator, branch.transaction(), input, None);
             }
         }
@@ -450,8 +462,7 @@ impl World {
         let input = match person {
             Person::Begins => return self.begin(transaction, death),
             Person::Commits => {
-                if let Some(voting) = self.live(transaction).and_then(|live| live.voting.as_ref())
-                {
+                if let Some(voting) = self.live(transaction).and_then(|live| live.voting.as_ref()) {
                     let run = voting.run;
                     if !self.ledger.facts[transaction].asked.contains(&run) {
                         self.ledger_mut(transaction).asked.push(run);

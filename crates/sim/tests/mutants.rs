@@ -69,7 +69,8 @@ fn mutants() -> Vec<(Mutant, Plan)> {
 
 #[test]
 fn every_mutant_is_caught() {
-    let mut table = String::from("\n| mutant | caught by | states | steps |\n|---|---|---:|---:|\n");
+    let mut table =
+        String::from("\n| mutant | caught by | states | steps |\n|---|---|---:|---:|\n");
     let mut survivors = Vec::new();
     for (mutant, plan) in mutants() {
         let plan = Plan { mutant: Some(mutant), ..plan };
@@ -79,8 +80,7 @@ fn every_mutant_is_caught() {
             survivors.push(mutant);
             continue;
         };
-        let (invariant, steps) =
-            (counterexample.violation.invariant, counterexample.actions.len());
+        let (invariant, steps) = (counterexample.violation.invariant, counterexample.actions.len());
         let states = explored.progress.distinct;
         println!("{mutant:?}: {invariant}, {states} states, {steps} steps");
         for action in &counterexample.actions {

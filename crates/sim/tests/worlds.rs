@@ -23,7 +23,10 @@ pub const NONE: Budget = Budget {
 
 /// Two databases, and whatever they may vote.
 pub fn votes() -> Plan {
-    Plan { casts: vec![Cast::Yes, Cast::No, Cast::ReadOnly], ..Plan::new(vec![Wish::over(&[D0, D1])]) }
+    Plan {
+        casts: vec![Cast::Yes, Cast::No, Cast::ReadOnly],
+        ..Plan::new(vec![Wish::over(&[D0, D1])])
+    }
 }
 
 /// Two databases that vote yes.

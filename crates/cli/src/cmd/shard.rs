@@ -1,9 +1,13 @@
 //! `handfast shard`: Handfast's own key-value participant.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use handfast_server::{
-    config::Config,
+    config::{Config, TlsFiles},
     logging,
     shard::{self, Remote, ShardConfig},
 };
@@ -22,6 +26,8 @@ pub async fn run(args: Shard) -> Result<Exit, Failure> {
     let listen = address(&args.listen)?;
     let config = ShardConfig {
         token: args.token_file.as_deref().map(token).transpose()?,
+        tls: args.tls_cert_file.clone().zip(args.tls_key_file.clone()).map(files),
+        ca_file: args.ca_file.clone(),
         coordinators: coordinators(&args)?,
         peers: peers(&args)?,
         name: args.name,
@@ -29,6 +35,10 @@ pub async fn run(args: Shard) -> Result<Exit, Failure> {
     };
     let ended = shard::serve(config, super::stop_signal()?).await;
     ended.map(|()| Exit::Ok).map_err(|e| Failure::new(Exit::No, format!("failed to serve: {e}")))
+}
+
+fn files((cert, key): (PathBuf, PathBuf)) -> TlsFiles {
+    TlsFiles { cert, key }
 }
 
 fn coordinators(args: &Shard) -> Result<BTreeMap<Option<String>, Remote>, Failure> {

@@ -15,6 +15,7 @@ use handfast_participants::{
     tls,
 };
 use hyper::{Method, StatusCode};
+use rustls::ClientConfig;
 
 use super::{
     Remote, ShardConfig,
@@ -47,8 +48,11 @@ impl Peers {
             }
             _ => {}
         }
+        let tls =
+            tls::trusting(config.ca_file.as_deref()).map_err(|why| format!("ca_file: {why}"))?;
         let outbox = |name: &str, to: &Remote| {
-            let caller = caller(to, 1).map_err(|why| format!("{name} cannot be called: {why}"))?;
+            let caller =
+                caller(to, &tls, 1).map_err(|why| format!("{name} cannot be called: {why}"))?;
             Ok::<_, String>(Outbox::start(name.into(), caller))
         };
         let shard = |(name, to): (&String, &Remote)| Ok((name.clone(), outbox(name, to)?));
@@ -56,7 +60,7 @@ impl Peers {
             let cluster = cluster.as_deref().map(Cluster::new).transpose();
             let cluster = cluster.map_err(|why| format!("no cluster has this name: {why}"))?;
             let name = coordinator_name(&cluster);
-            let inquiries = caller(to, Coordinator::CONNECTIONS_MAX)
+            let inquiries = caller(to, &tls, Coordinator::CONNECTIONS_MAX)
                 .map_err(|why| format!("{name} cannot be called: {why}"))?;
             Ok((cluster, Coordinator { inquiries, outbox: outbox(&name, to)? }))
         };
@@ -195,7 +199,7 @@ fn coordinator_name(cluster: &Option<Cluster>) -> String {
     }
 }
 
-fn caller(to: &Remote, connections_max: usize) -> Result<Caller, String> {
-    let (url, token, tls) = (to.url.as_str(), to.token.as_deref(), tls::trusting(None)?);
+fn caller(to: &Remote, tls: &ClientConfig, connections_max: usize) -> Result<Caller, String> {
+    let (url, token, tls) = (to.url.as_str(), to.token.as_deref(), tls.clone());
     Caller::new(CallSettings { url, token, tls, connections_max, connect_timeout: CONNECT_TIMEOUT })
 }

@@ -10,9 +10,8 @@ pub fn check(world: &World) -> Result<(), String> {
     for (transaction, facts) in world.ledger.facts.iter().enumerate() {
         let Some((run, commit)) = facts.decided else { continue };
         let now = world.known(transaction);
-        let decided = now.and_then(|known| {
-            Some((known.run, *known.decision.as_ref()? == Decision::Commit))
-        });
+        let decided =
+            now.and_then(|known| Some((known.run, *known.decision.as_ref()? == Decision::Commit)));
         if decided != Some((run, commit)) {
             return Err(format!("t{transaction} was decided {run} {commit}, now {decided:?}"));
         }

@@ -14,7 +14,8 @@ pub fn check(world: &World) -> Result<(), String> {
             continue;
         }
         // Both sets are ordered by run and ballot: what contradicts stands side by side.
-        for ((run, one), (other_run, other)) in facts.proposed.iter().zip(facts.proposed.iter().skip(1))
+        for ((run, one), (other_run, other)) in
+            facts.proposed.iter().zip(facts.proposed.iter().skip(1))
         {
             if run == other_run && one.ballot == other.ballot {
                 return Err(format!("{run}: proposed {one} and {other}"));

@@ -23,9 +23,7 @@ pub fn check(world: &World) -> Result<(), String> {
         let chosen = |value| is_paxos && facts.chosen.iter().any(|(_, chosen)| *chosen == value);
         let wrong = if told.committed && told.aborted {
             "told both"
-        } else if told.committed
-            && decision != Some(&Decision::Commit)
-            && !chosen(Value::Prepared)
+        } else if told.committed && decision != Some(&Decision::Commit) && !chosen(Value::Prepared)
         {
             "told committed, and no such decision is durable"
         } else if told.aborted && chosen(Value::Prepared) {
@@ -49,9 +47,6 @@ pub fn check(world: &World) -> Result<(), String> {
 fn is_applied(world: &World, known: &Known) -> bool {
     world.branches_of(known.run).zip(&known.branches).all(|(branch, told)| {
         !told.vote.is_in_doubt()
-            || matches!(
-                world.state(branch),
-                State::Committed | State::Meddled { committed: true }
-            )
+            || matches!(world.state(branch), State::Committed | State::Meddled { committed: true })
     })
 }

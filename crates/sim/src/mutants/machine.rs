@@ -107,12 +107,7 @@ pub(crate) fn replaying<T>(read: impl FnOnce() -> T) -> T {
     read
 }
 
-fn spoil(
-    mutant: Mutant,
-    records: &mut Vec<Record>,
-    effects: &mut Vec<Effect>,
-    forced: &mut bool,
-) {
+fn spoil(mutant: Mutant, records: &mut Vec<Record>, effects: &mut Vec<Effect>, forced: &mut bool) {
     let decides = records.iter().any(|record| matches!(record, Record::Decided { .. }));
     let delegates = records.iter().any(|record| matches!(record, Record::Delegated(_)));
     match mutant {

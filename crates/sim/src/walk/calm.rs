@@ -56,7 +56,6 @@ struct Calm<'a> {
 
 impl Calm<'_> {
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
-        if std::env::var_os("CALM").is_some() { eprintln!("calm {action}"); }
         self.world.act(action);
         self.steps += 1;
         invariants::check_world(self.world)

@@ -7,9 +7,7 @@ use handfast_core::{pact::Way, transaction::AckWhen};
 use super::{Options, Ways};
 use crate::{
     random::Random,
-    world::{
-        Action, BranchWish, Budget, Cast, Death, Place, Plan, State, Step, Wish, World,
-    },
+    world::{Action, BranchWish, Budget, Cast, Death, Place, Plan, State, Step, Wish, World},
 };
 
 /// Every budget of a walk: chance decides.
@@ -58,8 +56,7 @@ fn draw_places(random: &mut Random) -> Vec<Place> {
 fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, ways: Ways) -> Wish {
     let count = if random.one_in(4) { 1 } else { random.between(2, 4) };
     let branches: Vec<_> = (0..count).map(|_| draw_branch(random, places)).collect();
-    let one_phase =
-        count == 1 && matches!(branches[0].at, Place::Database(_)) && random.one_in(2);
+    let one_phase = count == 1 && matches!(branches[0].at, Place::Database(_)) && random.one_in(2);
     let mut wish = Wish {
         coordinator: random.below(coordinators) as u8,
         branches,

@@ -37,7 +37,9 @@ impl World {
     fn note_choice(&mut self, number: usize, run: RunId) {
         let wish = &self.plan.transactions[number];
         let count = wish.acceptors.len() + 1;
-        let Some(pact) = self.plan.pact(wish.coordinator, run).filter(|_| count > 1) else { return };
+        let Some(pact) = self.plan.pact(wish.coordinator, run).filter(|_| count > 1) else {
+            return;
+        };
         let accepted: Vec<Proposal> =
             (0..count).filter_map(|at| self.acceptor(&pact, run, at)?.accepted).collect();
         for proposal in &accepted {

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use handfast_core::{shard, transaction::{Decision, Fate, Known}};
+use handfast_core::{
+    shard,
+    transaction::{Decision, Fate, Known},
+};
 
 use super::{
-    Action, Branch, Call, Cast, Death, Message, Packet, Person, Place, Patience, SHARD, Search, Searches,
-    State, Step, Timer, World, index_of,
+    Action, Branch, Call, Cast, Death, Message, Packet, Patience, Person, Place, SHARD, Search,
+    Searches, State, Step, Timer, World, index_of,
 };
 
 /// Most callers who wait for one transaction: more teach nothing.
@@ -139,9 +142,8 @@ impl World {
 
     /// Whether something is under way to or from somebody.
     fn is_in_touch(&self, place: Place) -> bool {
-        let touches = |packet: &Packet| {
-            packet.to(&self.plan) == place || packet.from(&self.plan) == place
-        };
+        let touches =
+            |packet: &Packet| packet.to(&self.plan) == place || packet.from(&self.plan) == place;
         self.network.iter().any(touches)
     }
 
@@ -276,11 +278,8 @@ impl World {
         }
         let Some(known) = self.known(transaction).filter(|known| !known.finished) else { return };
         for (index, branch) in known.branches.iter().enumerate() {
-            let of = Branch {
-                coordinator: wish.coordinator,
-                run: known.run,
-                index: index_of(index),
-            };
+            let of =
+                Branch { coordinator: wish.coordinator, run: known.run, index: index_of(index) };
             let needs = matches!(branch.fate, Fate::Heuristic(_) | Fate::Stuck(_));
             match self.state(of) {
                 State::Committed | State::Meddled { committed: true } if needs => {
@@ -308,8 +307,7 @@ impl World {
             Action::Step(step) if self.is_turn(step) => Some(step),
             _ => None,
         });
-        let deaths =
-            || (0..=torn_max).map(Death::After).chain(std::iter::once(Death::Unsynced));
+        let deaths = || (0..=torn_max).map(Death::After).chain(std::iter::once(Death::Unsynced));
         steps.flat_map(|step| deaths().map(|death| Action::Torn(step.clone(), death))).collect()
     }
 

@@ -43,9 +43,9 @@ impl CoordinatorKey {
     pub(super) fn of(coordinator: &Coordinator) -> Self {
         let Coordinator { number, node, epoch, active, timers, search } = coordinator;
         let durable = node.all_durable().map(|(gid, saved)| (Arc::clone(gid), plain(saved)));
-        let in_memory = node.in_memory().map(|(gid, saved, live)| {
-            (Arc::clone(gid), plain(saved), plain_live(live))
-        });
+        let in_memory = node
+            .in_memory()
+            .map(|(gid, saved, live)| (Arc::clone(gid), plain(saved), plain_live(live)));
         Self {
             number: *number,
             is_up: node.is_up(),

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use crate::machines;
 use handfast_core::machine::Machine;
 use handfast_log::{Addressed, Log as _, Memory, Partition};
-use crate::machines;
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Where a node dies within a turn.
@@ -92,7 +92,9 @@ where
         let up = self.up.as_mut().expect("a node that is down takes no turn");
         let staged = up.stage([Addressed { stream: Arc::clone(stream), input, fresh }]);
         let staged = staged.expect(OPENS);
-        if up.has_notes() && let Some((saved, _)) = up.machine(stream) {
+        if up.has_notes()
+            && let Some((saved, _)) = up.machine(stream)
+        {
             let is_new = match self.durable.get(stream) {
                 Some(durable) => durable != saved,
                 None => *saved != M::Saved::default(),

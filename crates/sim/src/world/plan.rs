@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use handfast_core::{
-    pact::{Pact, Way},
     id::{BranchId, Cluster, RunId},
+    pact::{Pact, Way},
     transaction::{AckWhen, Index},
     work::{KeyOp, Value},
 };

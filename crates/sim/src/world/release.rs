@@ -69,8 +69,7 @@ impl World {
         match self.memo.clone() {
             Some(memo) => {
                 let at = usize::from(number);
-                let (after, out) =
-                    memo.borrow_mut().serve(&plan, &self.shards[at], event, death);
+                let (after, out) = memo.borrow_mut().serve(&plan, &self.shards[at], event, death);
                 self.touched |= 1 << number;
                 self.shards[at] = after;
                 out.iter().cloned().for_each(|out| self.release(out));
@@ -134,8 +133,8 @@ impl World {
     /// A caller, an operator or a shard is answered.
     fn hear(&mut self, transaction: usize, request: RequestId, answer: &Answer) {
         let asker = asker(request);
-        let applied = self.plan.transactions[transaction].ack == AckWhen::Applied
-            && asker == Asker::Caller;
+        let applied =
+            self.plan.transactions[transaction].ack == AckWhen::Applied && asker == Asker::Caller;
         let facts = self.ledger_mut(transaction);
         let told = &mut facts.told;
         let inquired = match answer {
@@ -268,4 +267,3 @@ impl World {
         self.send(message);
     }
 }
-
