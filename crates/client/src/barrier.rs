@@ -9,11 +9,11 @@
 //! |---|---|
 //! | comes the first time | the work runs, and its answer is recorded |
 //! | was done before | the recorded answer; the work does not run again |
-//! | undo or cancel before its do or try | recorded as [empty](Settled::Empty); the work does not run |
+//! | undo or cancel before its do or try | recorded as [empty](Settled::Empty); no work runs |
 //! | do or try after its undo or cancel | [too late](Settled::Late): refused, now and for ever |
 //! | confirm without a try that was done | [missing](Settled::Missing); nothing is recorded |
 //! | confirm after cancel, cancel after confirm | [contradicted](Settled::Contradicted) |
-//! | fails, or its transaction is rolled back | nothing is recorded: the next attempt starts afresh |
+//! | fails, or is rolled back | nothing is recorded: the next attempt starts afresh |
 //!
 //! The table is made by `handfast barrier schema`; it must be in the database that the work
 //! changes. `docs/barrier.md` tells the rest.

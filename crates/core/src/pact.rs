@@ -253,6 +253,8 @@ pub enum Word {
     Led {
         /// Who asked.
         by: Process,
+        /// The member that says so.
+        member: Index,
         /// The member that leads.
         leader: Index,
     },

@@ -70,7 +70,9 @@ fn word(words: &[&str]) -> Word {
             stage: self::stage(stage),
             recovering: *rest == ["recovering"],
         },
-        ["led", by, "by", leader] => Word::Led { by: process(by), leader: member(leader) },
+        ["led", by, who, "by", leader] => {
+            Word::Led { by: process(by), member: member(who), leader: member(leader) }
+        }
         _ => panic!("no such message: {words:?}"),
     }
 }

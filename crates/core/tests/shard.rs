@@ -1,6 +1,6 @@
-//! The shard machine: golden traces, an exhaustive walk, and what pruning keeps.
+//! The shard machine: golden traces, and what pruning keeps. Every schedule of small worlds is
+//! walked by `handfast-sim`.
 
-mod exhaustive;
 mod pruning;
 mod traces;
 

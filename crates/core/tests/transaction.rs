@@ -1,6 +1,5 @@
-//! The transaction machine: golden traces, and every schedule of small worlds.
-
-mod exhaustive;
+//! The transaction machine: golden traces. Every schedule of small worlds is walked by
+//! `handfast-sim`.
 
 use handfast_core::{
     id::{RequestId, RunId},

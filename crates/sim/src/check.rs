@@ -116,7 +116,7 @@ impl Model for Worlds {
         tables.node_violation(&self.plan, after)?;
         let (_, world) = tables.after.as_ref().expect("it was put there just now");
         invariants::check_world(world)?;
-        let is_asked = |every: u64| FixedState::with_seed(1).hash_one(after) % every == 0;
+        let is_asked = |every: u64| FixedState::with_seed(1).hash_one(after).is_multiple_of(every);
         if world.plan.calm_every.is_some_and(is_asked) {
             calm::settle(&mut world.clone())?;
         }
@@ -142,14 +142,14 @@ impl Tables {
     /// The row of a world.
     fn compress(&mut self, world: &World) -> Row {
         let mut row = Vec::with_capacity(fixed(&world.plan) + world.network.len());
-        row.push(self.ledgers.number(&world.ledger, |ledger| Arc::clone(ledger)));
+        row.push(self.ledgers.number(&world.ledger, Arc::clone));
         let troubles = (world.left, world.cut_off);
         row.push(self.troubles.number(&troubles, |troubles| *troubles));
         let mut memo = self.memo.borrow_mut();
         row.extend(world.coordinators.iter().map(|node| memo.coordinator(&world.plan, node)));
         row.extend(world.shards.iter().map(|node| memo.shard(&world.plan, node)));
         for node in &world.databases {
-            row.push(self.databases.number(node, |node| Arc::clone(node)));
+            row.push(self.databases.number(node, Arc::clone));
         }
         let fixed = row.len();
         for packet in &world.network {

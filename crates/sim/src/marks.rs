@@ -71,8 +71,6 @@ marks! {
     Unblocked = "finished without the coordinator",
     /// Somebody else than the coordinator led.
     TakenOver = "a leader takeover",
-    /// Two led at once.
-    TwoLeaders = "two leaders",
 }
 
 const _: () = assert!(Mark::ALL.len() <= 64);

@@ -106,7 +106,7 @@ pub fn run(options: Options, mut watch: impl FnMut(&Progress) -> ControlFlow<()>
     while progress.steps < options.steps {
         let seed = options.seed.wrapping_add(progress.worlds);
         let mut walk = Walk::new(seed, options);
-        let found = walk.to_its_end();
+        let found = walk.finish();
         progress.worlds += 1;
         progress.steps += walk.steps;
         progress.marks.extend(walk.marks);
@@ -144,7 +144,7 @@ impl Walk {
         Self { world, habits, random, steps, actions, marks }
     }
 
-    fn to_its_end(&mut self) -> Result<(), Violation> {
+    fn finish(&mut self) -> Result<(), Violation> {
         for _ in 0..self.habits.steps {
             let Some(action) = self.habits.next(&self.world, &mut self.random) else { break };
             self.actions.push(action);

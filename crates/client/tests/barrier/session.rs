@@ -67,7 +67,8 @@ impl Session {
         let told = waits.clone();
         let thread = std::thread::spawn(move || {
             let mut runtime = tokio::runtime::Builder::new_current_thread();
-            runtime.enable_all().build().unwrap().block_on(serve(queue, told))
+            let ended = runtime.enable_all().build().unwrap().block_on(serve(queue, told));
+            ended.inspect_err(|error| eprintln!("a session ended: {error}"))
         });
         Self { commands, thread, waits }
     }

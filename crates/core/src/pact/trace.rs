@@ -95,7 +95,7 @@ impl Display for Word {
                 let recovering = if *recovering { " recovering" } else { "" };
                 write!(f, "told p{by} #{member} {stage}{recovering}")
             }
-            Self::Led { by, leader } => write!(f, "led p{by} by #{leader}"),
+            Self::Led { by, member, leader } => write!(f, "led p{by} #{member} by #{leader}"),
         }
     }
 }

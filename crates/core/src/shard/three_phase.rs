@@ -26,7 +26,7 @@ impl Step<'_> {
                 self.told(pact, by, member, (stage, recovering));
             }
             Word::PreCommitted { by, member } => self.obeyed(pact, by, member),
-            Word::Led { by, leader } => self.stand_down(pact, by, leader),
+            Word::Led { by, member, leader } => self.stand_down(pact, by, member, leader),
             _ => {}
         }
     }
@@ -77,7 +77,7 @@ impl Step<'_> {
         if let (true, Some(leader)) = (leads, by.checked_sub(1)) {
             let own = (inquiry.lead.is_some() && !recovering).then_some(index);
             if let Some(lower) = own.or(inquiry.led_by).filter(|lower| *lower < leader) {
-                return self.send(pact, Word::Led { by, leader: lower });
+                return self.send(pact, Word::Led { by, member: index, leader: lower });
             }
             self.follow(&member.branch, leader);
         }
@@ -178,11 +178,18 @@ impl Step<'_> {
         }
     }
 
-    /// A lower one leads.
-    fn stand_down(&mut self, pact: &Pact, by: Process, leader: Index) {
+    /// A lower one leads. If that one says so itself, it is alive and is followed. By hearsay it may
+    /// be dead: then this member only stands down, and asks again later. To follow it would let two
+    /// members send each other to a dead leader for ever.
+    fn stand_down(&mut self, pact: &Pact, by: Process, says: Index, leader: Index) {
         let Some(member) = self.member_of(pact, by) else { return };
-        if leader < member.branch.index && self.inquiry(&member.branch).lead.is_some() {
+        if leader >= member.branch.index {
+            return;
+        }
+        if says == leader {
             self.follow(&member.branch, leader);
+        } else {
+            self.inquiry(&member.branch).lead = None;
         }
     }
 }

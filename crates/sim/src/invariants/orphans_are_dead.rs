@@ -12,7 +12,7 @@ pub fn check(world: &World) -> Result<(), String> {
         let Message::Call(branch, Call::Orphan { committed }) = **packet else { continue };
         let known = world.known(branch.transaction()).filter(|known| known.run == branch.run);
         let commits = known.is_some_and(|known| {
-            known.decision != None && known.decision == Some(Decision::Commit)
+            known.decision == Some(Decision::Commit)
         });
         if world.is_voting(branch.run) {
             return Err(format!("{packet}, and it is voted on"));

@@ -94,7 +94,7 @@ fn cost(options: &Options, way: Way, branches: usize) -> Cost {
     let mut random = Random::new(options.seed);
     let clusters: Vec<Cluster> = (0..TRANSACTIONS)
         .map(|_| {
-            let seed = random.next();
+            let seed = random.number();
             let setup = Setup { shards: branches, way, hop, sync, votes_ms: 60_000, seed };
             let mut cluster = Cluster::new(setup);
             cluster.begin();

@@ -76,7 +76,7 @@ fn trials(options: &Options, rates: &[u64]) -> (Count, Count) {
     let mut random = Random::new(options.seed);
     let (mut naive, mut two_phase) = (Count::default(), Count::default());
     for _ in 0..options.trials {
-        let seed = random.next();
+        let seed = random.number();
         let fails: Vec<bool> =
             rates.iter().map(|thousandths| (random.below(1_000) as u64) < *thousandths).collect();
         // Under two-phase commit a shard syncs twice: for its vote, and for its end.

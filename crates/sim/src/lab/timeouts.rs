@@ -93,7 +93,7 @@ fn cases(options: &Options) -> Vec<Case> {
     };
     (0..count)
         .map(|_| {
-            let seed = random.next();
+            let seed = random.number();
             let work_us = [work(&mut random), work(&mut random), work(&mut random)];
             let is_cut = random.below(100) < CUT_PERCENT;
             Case { seed, work_us, cut: is_cut.then(|| random.below(BRANCHES)) }

@@ -2,10 +2,7 @@
 
 use handfast_core::{
     id::RunId,
-    pact::{
-        Pact, Way,
-        paxos::{Acceptor, Proposal},
-    },
+    pact::{Pact, Way, paxos::Acceptor},
 };
 
 use super::{Place, SHARD, World, transaction};
@@ -40,13 +37,20 @@ impl World {
         let Some(pact) = self.plan.pact(wish.coordinator, run).filter(|_| count > 1) else {
             return;
         };
-        let accepted: Vec<Proposal> =
-            (0..count).filter_map(|at| self.acceptor(&pact, run, at)?.accepted).collect();
-        for proposal in &accepted {
-            let alike = accepted.iter().filter(|other| *other == proposal).count();
-            let chosen = (run, proposal.value);
-            if alike > count / 2 && !self.ledger.facts[number].chosen.contains(&chosen) {
-                self.ledger_mut(number).chosen.insert(chosen);
+        for at in 0..count {
+            let accepted = self.acceptor(&pact, run, at).and_then(|acceptor| acceptor.accepted);
+            let Some(proposal) = accepted else { continue };
+            let entry = (run, proposal, at);
+            if self.ledger.facts[number].accepted.contains(&entry) {
+                continue;
+            }
+            let facts = self.ledger_mut(number);
+            facts.accepted.insert(entry);
+            // Not at one time: an acceptor that has gone on to a higher ballot has accepted too.
+            let alike =
+                facts.accepted.iter().filter(|(of, other, _)| *of == run && *other == proposal);
+            if alike.count() > count / 2 {
+                facts.chosen.insert((run, proposal.value));
             }
         }
     }

@@ -91,7 +91,7 @@ pub enum Out {
 impl Coordinator {
     pub(super) fn new(number: u8) -> Self {
         let (active, timers) = (BTreeSet::new(), BTreeSet::new());
-        Self { number, node: Node::new(), epoch: 1, active, timers, search: Search::None }
+        Self { number, node: Node::default(), epoch: 1, active, timers, search: Search::None }
     }
 
     /// What follows, until it dies if it is to die.
@@ -204,7 +204,7 @@ impl Coordinator {
 
 impl ShardNode {
     pub(super) fn new(plan: &Plan, number: u8) -> Self {
-        let mut node = Node::new();
+        let mut node = Node::default();
         let (request, keys) = (RequestId(0), plan.keys(number));
         let load = shard::Input::Load { request, keys };
         SHARD_STREAM.with(|stream| node.turn(stream, load, false, None));

@@ -33,6 +33,8 @@ pub struct Facts {
     pub decided: Option<(RunId, bool)>,
     /// Paxos commit: what leaders proposed to acceptors, and in which ballot.
     pub proposed: BTreeSet<(RunId, Proposal)>,
+    /// Paxos commit: what acceptors accepted, and which ones.
+    pub accepted: BTreeSet<(RunId, Proposal, usize)>,
     /// Paxos commit: what a majority of acceptors accepted in one ballot.
     pub chosen: BTreeSet<(RunId, Value)>,
     /// Runs closed twice, or closed and never begun.

@@ -20,6 +20,8 @@ use super::{
 use crate::{explore::Violation, invariants};
 
 type Map<K, V> = HashMap<K, V, FixedState>;
+/// A node, what happens to it, and whether it dies in it.
+type Turn<I> = (u32, Event<I>, Option<Death>);
 /// What became of a node, and what left it.
 type Turned<N> = (Arc<N>, Rc<[Out]>);
 
@@ -31,8 +33,8 @@ pub struct Memo {
     packets: Table<Packet, Packet>,
     /// The numbers of those that stand for their like, by address: they are never let go.
     known: Map<usize, u32>,
-    coordinated: Map<(u32, Event<(usize, transaction::Input)>, Option<Death>), Turned<Coordinator>>,
-    served: Map<(u32, Event<shard::Input>, Option<Death>), Turned<ShardNode>>,
+    coordinated: Map<Turn<(usize, transaction::Input)>, Turned<Coordinator>>,
+    served: Map<Turn<shard::Input>, Turned<ShardNode>>,
 }
 
 /// A node's state, and what does not hold in it.

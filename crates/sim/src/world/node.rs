@@ -37,13 +37,6 @@ impl<M: Machine> Node<M>
 where
     M::Record: Serialize + DeserializeOwned,
 {
-    /// A node that has never run and is up.
-    pub fn new() -> Self {
-        let (partition, _) = Partition::open(Memory::default()).expect(OPENS);
-        let (durable, unsynced) = (BTreeMap::new(), BTreeMap::new());
-        Self { up: Some(partition), disk: Memory::default(), durable, unsynced }
-    }
-
     /// Whether it runs.
     pub fn is_up(&self) -> bool {
         self.up.is_some()
@@ -174,5 +167,17 @@ where
         self.disk = std::mem::take(up.log());
         self.disk.crash(keep_last);
         self.unsynced.clear();
+    }
+}
+
+impl<M: Machine> Default for Node<M>
+where
+    M::Record: Serialize + DeserializeOwned,
+{
+    /// A node that has never run and is up.
+    fn default() -> Self {
+        let (partition, _) = Partition::open(Memory::default()).expect(OPENS);
+        let (durable, unsynced) = (BTreeMap::new(), BTreeMap::new());
+        Self { up: Some(partition), disk: Memory::default(), durable, unsynced }
     }
 }

@@ -14,10 +14,10 @@ use crate::barrier::{
 const CLAIM: &str = "INSERT INTO handfast_barrier (gid, branch, seen_ms) VALUES (?, ?, ?) \
     ON DUPLICATE KEY UPDATE calls = calls + 1, seen_ms = ?";
 
-/// An insert returns nothing in MySQL. A locking read sees the newest state; a plain one would see
-/// the transaction's snapshot.
+/// An insert returns nothing in MySQL. This sees the newest state even in a transaction whose
+/// snapshot is older, because the update has made the row the transaction's own.
 const READ: &str = "SELECT begun, begun_answer, ended, ended_answer FROM handfast_barrier \
-    WHERE gid = ? AND branch = ? FOR UPDATE";
+    WHERE gid = ? AND branch = ?";
 
 const WRITE: &str = "UPDATE handfast_barrier \
     SET begun = ?, begun_answer = ?, ended = ?, ended_answer = ? WHERE gid = ? AND branch = ?";

@@ -7,7 +7,7 @@ use super::{ACCOUNT, Bed, fresh, server};
 use crate::barrier::session::{Local, Result, Session, serve};
 
 pub fn sqlx_mysql(case: &str) -> Option<Bed> {
-    let url = server("HANDFAST_TEST_MYSQL", "sqlx", case)?;
+    let url = server("HANDFAST_TEST_MYSQL", "sqlx-mysql", case)?;
     let url = url.replacen("mariadb://", "mysql://", 1);
     let name = fresh();
     let open = {

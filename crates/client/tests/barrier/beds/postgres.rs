@@ -8,7 +8,7 @@ use super::{ACCOUNT, Bed, fresh, server};
 use crate::barrier::session::{Local, Result, Session, serve};
 
 pub fn sqlx_postgres(case: &str) -> Option<Bed> {
-    bed("sqlx", case, |url, name| {
+    bed("sqlx-postgres", case, |url, name| {
         Session::start(async move |mut commands, _| {
             let mut connection = PgConnection::connect(&url).await?;
             raw_sql(sqlx::AssertSqlSafe(here(&name))).execute(&mut connection).await?;
