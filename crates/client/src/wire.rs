@@ -46,7 +46,8 @@ pub struct BeginTransaction {
 /// `log` (default): by one record of the node; while the node is away, branches wait for it.
 /// `paxos`: by a majority of the node and its acceptors; the shards finish without the node, also
 /// when the network partitions. `three_phase`: by a round more; the shards finish without the node,
-/// but a partition of the network, or a node that is slow and not dead, may split the transaction.
+/// but when the network parts, a message is lost, or a node is slow and not dead, it may split the
+/// transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "snake_case")]

@@ -29,6 +29,9 @@ use crate::{
 pub const IN_DOUBT_MS: u64 = 1_000;
 /// After so many inquiries without any answer a member takes the coordinator for dead.
 pub const SILENT_MAX: u32 = 2;
+/// How long it waits at least between the first silence and the second, in ms: a coordinator that
+/// is only being started again is soon heard.
+pub const SILENT_PAUSE_MS: u64 = 250;
 /// How long a leader waits for its acceptors at first, in ms; then it claims a higher ballot.
 pub const BALLOT_MS: u64 = 500;
 /// How long three-phase commit waits for an answer, in ms; who is silent for longer is taken for

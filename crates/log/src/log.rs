@@ -181,6 +181,17 @@ pub enum LogError {
         /// What is wrong in it.
         what: String,
     },
+    /// Records of one stream are not what was written. The rest of the log can be used.
+    #[error(
+        "{} is damaged: {what}. The rest of it can be used; look for faults of the disk",
+        .file.display()
+    )]
+    DamagedStream {
+        /// The file.
+        file: PathBuf,
+        /// Which stream, and what is wrong with it.
+        what: String,
+    },
     /// No room is left.
     #[error(
         "no room to write {}: free disk space and restart. Nothing acknowledged is lost, and \

@@ -271,7 +271,7 @@ where
             match self.read(stream) {
                 Ok(None) => {}
                 Ok(Some(slot)) => drop(found.insert(Arc::clone(stream), slot)),
-                Err(error @ LogError::Damaged { .. }) => {
+                Err(error @ LogError::DamagedStream { .. }) => {
                     damaged.insert(Arc::clone(stream), error.to_string());
                 }
                 Err(error) => return Err(error),
@@ -288,7 +288,7 @@ where
         }
         let mut slot = Slot::<M>::default();
         for entry in entries {
-            let record = serde_json::from_str(&entry.body).map_err(|cause| LogError::Damaged {
+            let record = serde_json::from_str(&entry.body).map_err(|cause| LogError::DamagedStream {
                 file: "the log".into(),
                 what: format!(
                     "the record at position {}, version {} of stream `{stream}`, makes no sense \

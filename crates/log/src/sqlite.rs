@@ -217,7 +217,7 @@ fn entries(connection: &Connection, file: &Path, stream: &str) -> Result<Vec<Ent
     let Some(&((first, last), _)) = rows.first() else {
         return Ok(Vec::new());
     };
-    let damaged = |what: String| LogError::Damaged { file: file.into(), what };
+    let damaged = |what: String| LogError::DamagedStream { file: file.into(), what };
     let mut there: Vec<Entry> = Vec::with_capacity(rows.len());
     for (entry, crc) in rows.into_iter().filter_map(|(_, entry)| entry) {
         if crc.is_some_and(|crc| crc != checksum(&entry.body)) {

@@ -163,7 +163,7 @@ fn a_changed_record_is_an_error() {
         log.read("stream-0").unwrap_err(),
         Sqlite::reader(&scratch.dir).unwrap().stream("stream-0").unwrap_err(),
     ] {
-        assert!(matches!(error, LogError::Damaged { .. }), "{error}");
+        assert!(matches!(error, LogError::DamagedStream { .. }), "{error}");
         let text = error.to_string();
         assert!(text.contains("stream-0") && text.contains("position 41"), "{text}");
     }

@@ -336,7 +336,7 @@ fn a_damaged_stream_refuses_its_own_inputs_only() {
             assert!(effects.contains(&("good".into(), Effect::Tell(sum))), "{effects:?}");
         }
     }
-    assert!(matches!(partition.look("bad"), Err(LogError::Damaged { .. })));
+    assert!(matches!(partition.look("bad"), Err(LogError::DamagedStream { .. })));
     let mut log = crash(&mut partition);
     assert_eq!(log.read("bad").unwrap().len(), 1, "nothing was added to it");
     assert_eq!(sum(&mut open(log).0, "good"), Some(4));

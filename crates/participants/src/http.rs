@@ -163,8 +163,8 @@ impl Http {
         let path = format!("/v1/branches/{branch}/prepare");
         match self.caller.call(Method::POST, &path, body, within).await {
             Ok((status, body)) => prepared(status, &body),
-            Err(CallError::NotSent(why)) => {
-                without_rows(Vote::No(refusal(UNREACHABLE, Cause::Passing, why)))
+            Err(error @ (CallError::NotSent(_) | CallError::Busy)) => {
+                without_rows(Vote::No(refusal(UNREACHABLE, Cause::Passing, error.to_string())))
             }
             Err(CallError::NoAnswer(why)) => {
                 without_rows(Vote::Lost(refusal(NO_ANSWER, Cause::Passing, why)))
@@ -220,6 +220,10 @@ fn prepared(status: StatusCode, body: &Bytes) -> Prepared {
         },
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
             without_rows(Vote::No(refusal(LOGIN_REFUSED, Cause::Passing, said(status, body))))
+        }
+        // What a proxy may say of a request that it has passed on already.
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS => {
+            lost(said(status, body))
         }
         _ if status.is_client_error() => {
             without_rows(Vote::No(refusal(REQUEST_REFUSED, Cause::Request, said(status, body))))

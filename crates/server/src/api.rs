@@ -36,6 +36,10 @@ use crate::{auth::Auth, config::Config, node::Node};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Paths that whoever watches the node may ask, without a token and however busy it is.
 const OPEN_PATHS: [&str; 2] = ["/healthz", "/readyz"];
+/// Paths that shards call to end what waits: callers who wait for just that must not keep them out.
+const PEER_PATHS: [&str; 2] = ["/v1/messages", "/v1/inquiries/"];
+/// Most requests of shards that are served at once.
+const PEER_REQUESTS_MAX: usize = 256;
 /// Most of a path that is logged.
 const LOGGED_CHARS_MAX: usize = 256;
 
@@ -46,6 +50,7 @@ pub struct Api {
     rules: Arc<Rules>,
     auth: Arc<Auth>,
     slots: Arc<Semaphore>,
+    peer_slots: Arc<Semaphore>,
 }
 
 /// The whole API over a node.
@@ -55,6 +60,7 @@ pub fn router(node: Node, config: &Config) -> Router {
         rules: Arc::new(Rules::new(config)),
         auth: Arc::new(Auth::new(config)),
         slots: Arc::new(Semaphore::new(config.limits.requests_max)),
+        peer_slots: Arc::new(Semaphore::new(PEER_REQUESTS_MAX)),
     };
     // Peers send as much as they may, whatever callers may.
     let messages_limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
@@ -114,7 +120,9 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     if OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let Ok(_place) = api.slots.try_acquire() else {
+    let is_peer = PEER_PATHS.iter().any(|path| request.uri().path().starts_with(path));
+    let slots = if is_peer { &api.peer_slots } else { &api.slots };
+    let Ok(_place) = slots.try_acquire() else {
         let detail = "as many requests are served as may be at once";
         return Problem::new(&codes::BUSY, detail).into_response();
     };

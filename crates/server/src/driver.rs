@@ -122,6 +122,25 @@ impl<M: Driven> DriverHandle<M> {
         self.inbox.changed.notify_one();
     }
 
+    /// Adds what a peer says, among the answers: it ends work. It has a bound of its own, so that
+    /// callers, however many wait, keep no peer out.
+    ///
+    /// # Errors
+    /// It was not taken and never will be.
+    pub fn try_send_peers(&self, said: Addressed<M>) -> Result<(), NotTaken> {
+        let mut waiting = self.inbox.lock();
+        if waiting.stopping {
+            return Err(NotTaken::Stopped);
+        }
+        if waiting.answers.len() >= REQUESTS_MAX {
+            return Err(NotTaken::Full);
+        }
+        waiting.answers.push_back(said);
+        drop(waiting);
+        self.inbox.changed.notify_one();
+        Ok(())
+    }
+
     /// Adds `input` when `after_ms` is over, unless it is disarmed or the driver stops first.
     pub fn arm(&self, after_ms: u64, input: Addressed<M>) -> Armed {
         let deadline = Instant::now() + Duration::from_millis(after_ms);

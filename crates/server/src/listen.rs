@@ -47,7 +47,7 @@ pub enum ListenError {
         source: io::Error,
     },
     /// The certificate or its key cannot be used.
-    #[error("failed to use the listener's certificate and its key: {0}")]
+    #[error("failed to use the listener's `tls.cert_file` and `tls.key_file`: {0}")]
     Certificate(String),
 }
 

@@ -472,7 +472,7 @@ impl Inner {
 fn unreadable(error: &LogError) -> Rejected {
     tracing::error!(%error, "the log was not read");
     match error {
-        LogError::Damaged { .. } => Rejected::Damaged,
+        LogError::DamagedStream { .. } => Rejected::Damaged,
         _ => Rejected::Stopping,
     }
 }

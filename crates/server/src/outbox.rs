@@ -26,7 +26,7 @@ use crate::stop_point;
 /// Most messages that wait for one peer.
 const QUEUE_MAX: usize = 4_096;
 /// Most time for one request.
-const WITHIN: Duration = Duration::from_secs(2);
+const WITHIN: Duration = Duration::from_millis(500);
 /// Wait after a request that failed, so that a dead peer costs little. Short against the machines'
 /// timers.
 const PAUSE: Duration = Duration::from_millis(100);

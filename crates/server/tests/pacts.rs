@@ -274,7 +274,7 @@ fn words(ballot: u64, number: u8) -> Vec<Json> {
         json!({ "kind": "pre_commit", "by": by, "member": member }),
         json!({ "kind": "pre_committed", "by": by, "member": member }),
         json!({ "kind": "asked", "by": by, "member": member, "leads": true }),
-        json!({ "kind": "led", "by": by, "leader": number }),
+        json!({ "kind": "led", "by": by, "member": 0, "leader": number }),
     ]
 }
 

@@ -5,7 +5,9 @@ use alloc::string::String;
 use super::{Effect, End, Inquired, Inquiry, Lead, Prepared, Step, Timer, refusal};
 use crate::{
     id::BranchId,
-    pact::{IN_DOUBT_MS, Message, Pact, Process, SILENT_MAX, TERMINATION_MS, Way, Word},
+    pact::{
+        IN_DOUBT_MS, Message, Pact, Process, SILENT_MAX, SILENT_PAUSE_MS, TERMINATION_MS, Way, Word,
+    },
     retry,
     transaction::Index,
     vote::{Cause, Refusal},
@@ -69,9 +71,14 @@ impl Step<'_> {
                     _ => 0,
                 };
                 let is_dead = inquiry.silent >= SILENT_MAX;
-                let after_ms = retry::backoff_ms(inquiry.tries);
-                self.arm(Timer::Inquire(branch.clone()), after_ms);
-                if is_dead && let Some(member) = self.member(branch) {
+                let is_silent = inquiry.silent > 0;
+                let mut after_ms = retry::backoff_ms(inquiry.tries);
+                let member = self.member(branch.clone());
+                if is_silent && member.is_some() {
+                    after_ms = after_ms.max(SILENT_PAUSE_MS);
+                }
+                self.arm(Timer::Inquire(branch), after_ms);
+                if let Some(member) = member.filter(|_| is_dead) {
                     self.take_over(&member);
                 }
             }

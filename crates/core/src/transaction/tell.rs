@@ -136,7 +136,10 @@ impl<'a> Step<'a> {
             return self.reply(request, Answer::NoSuchTransaction);
         };
         let open = known.branches.get(usize::from(branch)).filter(|b| b.vote.is_in_doubt());
-        let Some(told) = open.filter(|_| !known.finished && !known.is_left_to_pact()) else {
+        // What a pact decides is resolved only once the votes are in: it may have been forgotten by
+        // all who could tell, and the operator saw how it ended.
+        let is_voting = self.live.voting.is_some();
+        let Some(told) = open.filter(|_| !known.finished && !is_voting) else {
             return self.reply(request, Answer::WrongState(known.state()));
         };
         if self.telling(known, branch).is_finished {
@@ -159,6 +162,7 @@ impl<'a> Step<'a> {
             let name = Some(told.name.clone());
             Decision::Abort(Reason::own(name, "resolved", reason, Cause::Business))
         };
+        self.live.lead = None;
         self.delegate_answered(&resolved, decision);
     }
 

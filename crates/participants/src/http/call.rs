@@ -52,6 +52,9 @@ pub enum CallError {
     /// Nothing of the request left this process.
     #[error("{0}")]
     NotSent(String),
+    /// Nothing was sent: as many calls as may be were under way here.
+    #[error("all connections are busy")]
+    Busy,
     /// It may have arrived and may have been done.
     #[error("{0}")]
     NoAnswer(String),
@@ -109,7 +112,7 @@ impl Caller {
         let until = Instant::now() + within;
         let place = timeout_at(until, self.places.acquire()).await;
         let Ok(_place) = place else {
-            return Err(CallError::NotSent("all connections are busy".into()));
+            return Err(CallError::Busy);
         };
         match timeout_at(until, self.exchange(request)).await {
             Ok(answer) => answer,

@@ -273,8 +273,8 @@ codes! {
     DAMAGED "damaged" 500 "The transaction's records are damaged"
         "What the node's log holds of this gid is not as it was written. Nothing has happened now; \
          what the transaction did long ago, this node cannot tell. Others are not affected."
-        "See the node's own log lines, and look for faults of the disk. Use another gid, or \
-         restore the data directory from a backup.";
+        "See the node's own log lines, and look for faults of the disk. Use another gid. Restore \
+         an old copy of the data directory only if nothing was decided since.";
     NOT_READY "not_ready" 503 "The node is not ready"
         "It is still reading its log and looking for prepared branches, or it is stopping; or a \
          shard that could be an acceptor has not answered since the node started."

@@ -99,9 +99,9 @@ fn arm(inner: &Inner, gid: Arc<str>, timer: Timer, after_ms: u64) {
     let fired = Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
     let armed = inner.driver.arm(after_ms, fired);
     match timer {
-        Timer::Votes(run) => inner.runs.keep_timer(run, armed),
+        Timer::Votes(run) => inner.runs.keep_votes_timer(run, armed),
+        Timer::Lead(run) => inner.runs.keep_lead_timer(run, armed),
         Timer::Retry(run, branch) => inner.runs.tried_again_at(run, branch, now_ms() + after_ms),
-        Timer::Lead(_) => {}
     }
 }
 
@@ -113,8 +113,8 @@ fn close(inner: &Inner, run: RunId) {
         }
         inner.metrics.applied(outcome, took);
     }
-    if let Some(votes) = open.votes {
-        inner.driver.disarm(votes);
+    for armed in [open.votes, open.lead].into_iter().flatten() {
+        inner.driver.disarm(armed);
     }
 }
 

@@ -174,7 +174,7 @@ impl Inner {
             }
             let stream = pact.gid.as_str().into();
             let input = Input::Received { message };
-            match self.driver.try_send(Addressed { stream, input, fresh: false }) {
+            match self.driver.try_send_peers(Addressed { stream, input, fresh: false }) {
                 Ok(()) => taken += 1,
                 Err(NotTaken::Full) => break,
                 Err(NotTaken::Stopped) => return Err(NotTaken::Stopped),

@@ -78,7 +78,18 @@ pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
     };
     let own: Vec<BranchId> = prepared.own.into_iter().map(|(branch, _)| branch).collect();
     let suspects = own.into_iter().filter(|branch| inner.runs.gid(branch.run).is_none());
-    let suspects: Vec<BranchId> = suspects.collect();
+    // What a later start of this node has begun may be decided in a log that is not here.
+    let (suspects, later): (Vec<_>, Vec<_>) =
+        suspects.partition(|branch| branch.run.epoch <= inner.runs.epoch);
+    if !later.is_empty() {
+        let (resource, branches) = (&resource.name, later.len());
+        tracing::error!(
+            resource,
+            branches,
+            "branches of later starts of this node are prepared there and left alone: was the \
+             data directory restored from an old copy?"
+        );
+    }
     if suspects.is_empty() {
         return;
     }

@@ -29,6 +29,8 @@ pub(super) struct Open {
     since: Instant,
     /// Ends its wait for votes; none if it began before this process, or not at all.
     pub(super) votes: Option<Armed>,
+    /// Ends its wait for peers.
+    pub(super) lead: Option<Armed>,
     /// A branch voted no, or was lost.
     is_refused: bool,
     decided: Option<Outcome>,
@@ -42,6 +44,7 @@ impl Open {
             gid,
             since: Instant::now(),
             votes: None,
+            lead: None,
             is_refused: false,
             decided: None,
             next_tries: BTreeMap::new(),
@@ -83,10 +86,17 @@ impl Runs {
         self.lock().get(&run).map(|open| Arc::clone(&open.gid))
     }
 
-    /// Keeps the timer of a run, so that it can be disarmed at the end.
-    pub(super) fn keep_timer(&self, run: RunId, votes: Armed) {
+    /// Keeps a run's timer for votes, so that it can be disarmed at the end.
+    pub(super) fn keep_votes_timer(&self, run: RunId, votes: Armed) {
         if let Some(open) = self.lock().get_mut(&run) {
             open.votes = Some(votes);
+        }
+    }
+
+    /// The same of its timer for peers; one before it is over.
+    pub(super) fn keep_lead_timer(&self, run: RunId, lead: Armed) {
+        if let Some(open) = self.lock().get_mut(&run) {
+            open.lead = Some(lead);
         }
     }
 

@@ -9,7 +9,7 @@ use handfast_core::{
 };
 use handfast_participants::{
     http::{
-        CallSettings, Caller,
+        CallError, CallSettings, Caller,
         words::{DecisionWord, Inquiry},
     },
     tls,
@@ -173,22 +173,20 @@ impl Coordinator {
     pub(super) async fn ask(&self, branch: &BranchId) -> Inquired {
         let path = format!("/v1/inquiries/{branch}");
         let answer = self.inquiries.call(Method::GET, &path, Vec::new(), Self::WITHIN).await;
-        let answer = match answer {
-            Ok((StatusCode::OK, body)) => {
-                serde_json::from_slice::<Inquiry>(&body).map_err(|why| why.to_string())
-            }
-            Ok((status, _)) => Err(format!("it answered {status}")),
-            Err(error) => Err(error.to_string()),
+        // Whoever answers is alive, and so is a coordinator that was not asked for want of a place.
+        let (inquired, why) = match answer {
+            Ok((StatusCode::OK, body)) => match serde_json::from_slice(&body) {
+                Ok(Inquiry { decision: DecisionWord::Commit }) => return Inquired::Commit,
+                Ok(Inquiry { decision: DecisionWord::Abort }) => return Inquired::Abort,
+                Ok(Inquiry { decision: DecisionWord::Pending }) => return Inquired::Pending,
+                Err(why) => (Inquired::Pending, why.to_string()),
+            },
+            Ok((status, _)) => (Inquired::Pending, format!("it answered {status}")),
+            Err(error @ CallError::Busy) => (Inquired::Pending, error.to_string()),
+            Err(error) => (Inquired::Silent, error.to_string()),
         };
-        match answer {
-            Ok(Inquiry { decision: DecisionWord::Commit }) => Inquired::Commit,
-            Ok(Inquiry { decision: DecisionWord::Abort }) => Inquired::Abort,
-            Ok(Inquiry { decision: DecisionWord::Pending }) => Inquired::Pending,
-            Err(why) => {
-                tracing::debug!(%branch, %why, "the coordinator did not say what it decided");
-                Inquired::Silent
-            }
-        }
+        tracing::debug!(%branch, %why, "the coordinator did not say what it decided");
+        inquired
     }
 }
 

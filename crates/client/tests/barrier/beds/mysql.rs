@@ -15,7 +15,10 @@ pub fn sqlx_mysql(case: &str) -> Option<Bed> {
         move || start(url.clone(), format!("CREATE DATABASE IF NOT EXISTS {name}; USE {name}"))
     };
     let session = open();
-    session.sql(&format!("{}; {ACCOUNT}", schema(Dialect::Mysql).trim_end().trim_end_matches(';')));
+    let tables = schema(Dialect::Mysql);
+    session.sql(&format!(
+        "DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; {tables} {ACCOUNT}"
+    ));
     session.commit().unwrap();
     Some(Bed {
         open: Box::new(open),

@@ -45,7 +45,9 @@ fn bed(driver: &str, case: &str, start: fn(String, String) -> Session) -> Option
     };
     let session = open();
     let tables = schema(Dialect::Postgres);
-    session.sql(&format!("CREATE SCHEMA {name}; {tables}; {ACCOUNT}"));
+    session.sql(&format!(
+        "DROP SCHEMA IF EXISTS {name} CASCADE; CREATE SCHEMA {name}; {tables} {ACCOUNT}"
+    ));
     session.commit().unwrap();
     Some(Bed {
         open: Box::new(open),
