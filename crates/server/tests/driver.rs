@@ -70,7 +70,9 @@ async fn a_lazy_record_is_written_without_being_forced() {
     // An empty key is refused, and the refusal is a lazy record.
     let ops = vec![KeyOp::Delete { key: String::new() }];
     let (request, branch) = (RequestId(1), branch(1));
-    driver.try_send(addressed(Input::Prepare { request, branch, ops, lock_wait_ms: 1, pact: None })).unwrap();
+    driver
+        .try_send(addressed(Input::Prepare { request, branch, ops, lock_wait_ms: 1, pact: None }))
+        .unwrap();
     assert_eq!(replied(&effects), 1);
     loop {
         let (seen, see) = mpsc::channel();
@@ -89,7 +91,13 @@ async fn what_recovery_asks_for_comes_first() {
     let ops = vec![KeyOp::Delete { key: "a".into() }];
     let (request, id) = (RequestId(1), branch(1));
     driver
-        .try_send(addressed(Input::Prepare { request, branch: id, ops, lock_wait_ms: 1, pact: None }))
+        .try_send(addressed(Input::Prepare {
+            request,
+            branch: id,
+            ops,
+            lock_wait_ms: 1,
+            pact: None,
+        }))
         .unwrap();
     assert_eq!(replied(&effects), 1);
     driver.stop().await;

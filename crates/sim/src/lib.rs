@@ -1,16 +1,16 @@
 //! Proof: worlds of Handfast's machines, walked by seed and exhaustively.
 #![forbid(unsafe_code)]
 
+pub mod check;
 pub mod explore;
-pub mod published;
+pub mod invariants;
 pub mod lab;
-pub mod random;
-pub mod virtual_time;
 mod machines;
 pub mod marks;
 pub mod mutants;
-pub mod world;
-pub mod invariants;
-pub mod check;
+pub mod published;
+pub mod random;
 pub mod refinement;
+pub mod virtual_time;
 pub mod walk;
+pub mod world;

@@ -1,10 +1,10 @@
 //! Tests of the simulator, and the walks that prove the machines.
 #![allow(clippy::unwrap_used)]
 
-mod lab;
-mod published;
 mod check;
+mod lab;
+mod mutants;
+mod published;
+mod refinement;
 mod walk;
 mod worlds;
-mod refinement;
-mod mutants;

@@ -11,9 +11,7 @@ pub fn check(world: &World) -> Result<(), String> {
     for packet in &world.network {
         let Message::Call(branch, Call::Orphan { committed }) = **packet else { continue };
         let known = world.known(branch.transaction()).filter(|known| known.run == branch.run);
-        let commits = known.is_some_and(|known| {
-            known.decision == Some(Decision::Commit)
-        });
+        let commits = known.is_some_and(|known| known.decision == Some(Decision::Commit));
         if world.is_voting(branch.run) {
             return Err(format!("{packet}, and it is voted on"));
         }
