@@ -271,6 +271,11 @@ async fn above_the_limit_requests_are_refused_at_once() {
     assert_eq!(answer.headers["retry-after"], "1");
     assert_eq!(answer.body["retryable"], true);
     assert_eq!(world.get("/healthz").await.status, StatusCode::OK);
+    // What ends transactions is not kept out by those who wait for their end.
+    let messages = world.post("/v1/messages", r#"{"messages":[]}"#).await;
+    assert_eq!(messages.status, StatusCode::OK, "{:?}", messages.body);
+    let inquiry = world.get("/v1/inquiries/hf1_other_1_1_0").await;
+    assert_ne!(inquiry.status, StatusCode::SERVICE_UNAVAILABLE);
     drop(slow);
     assert_eq!(world.get("/v1/resources").await.status, StatusCode::OK);
 }
