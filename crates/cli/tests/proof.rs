@@ -68,6 +68,22 @@ fn the_same_seed_walks_the_same_way() {
 }
 
 #[test]
+fn a_trace_is_walked_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("trace");
+    let replay = |trace: &str| {
+        std::fs::write(&file, trace).unwrap();
+        run(&["--json", "sim", "--replay", file.to_str().unwrap()])
+    };
+    let (code, out, err) = replay("seed 7, 1 steps\nt0: ...\n1 steps suffice:\n> t0 begin\n");
+    assert_eq!(code, 0, "{out}{err}");
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), serde_json::json!({ "steps": 1 }));
+    let (code, _, err) = replay("seed 7, 1 steps\n> c0 syncs\n");
+    assert_eq!(code, 2);
+    assert!(err.contains("cannot happen there: c0 syncs"), "{err}");
+}
+
+#[test]
 fn the_lab_writes_its_report_where_it_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("report");

@@ -61,6 +61,16 @@ pub trait Model {
         true
     }
 
+    /// Asked about a state from which the walk has found no way to a settled one: all is well if
+    /// there is one on which the walk was not allowed to go.
+    ///
+    /// # Errors
+    /// There is none.
+    fn settles_beyond(&self, _state: &Self::State) -> Result<(), Violation> {
+        let detail = "from here nothing but a fault leads to where nothing is left to do";
+        Err(Violation::new(Violation::SETTLES, detail))
+    }
+
     /// Whether nobody may count on `action` to happen, when it is asked how things settle: a crash,
     /// a loss, a caller's change of mind.
     fn is_fault(&self, _action: &Self::Action) -> bool {
@@ -228,9 +238,11 @@ impl<'a, M: Model> Walk<'a, M> {
 
     fn unsettled(&self) -> Option<Counterexample<M::Action>> {
         let edges = self.edges.as_ref()?;
-        let at = edges.first_unsettled(|at| self.model.is_settled(self.store.state(at)))?;
-        let detail = "from here nothing but a fault leads to where nothing is left to do";
-        let violation = Violation::new(Violation::SETTLES, detail);
+        let at = edges.first_unsettled(
+            |at| self.model.is_settled(self.store.state(at)),
+            |at| self.model.settles_beyond(self.store.state(at)).is_ok(),
+        )?;
+        let violation = self.model.settles_beyond(self.store.state(at)).err()?;
         Some(Counterexample { violation, actions: self.path(at, None) })
     }
 

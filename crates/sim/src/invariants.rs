@@ -25,14 +25,14 @@ mod write_ahead;
 
 use handfast_core::id::RunId;
 
-pub use self::settled::{INVARIANT as SETTLED, unsettled, waits_for_the_dead};
+pub use self::settled::{INVARIANT as SETTLED, left, unsettled};
 use crate::{
     explore::Violation,
-    world::{Coordinator, Plan, ShardNode, State, World},
+    world::{Coordinator, Plan, ShardNode, State, Touched, World},
 };
 
-/// Finds what is wrong in a state, if anything.
-type Look = fn(&World) -> Result<(), String>;
+/// Finds what is wrong in a state, if anything, with what was touched.
+type Look = fn(&World, Touched) -> Result<(), String>;
 /// The same for a node that coordinates, alone.
 type LookAtCoordinator = fn(&Plan, &Coordinator) -> Result<(), String>;
 /// The same for a shard, alone.
@@ -74,8 +74,16 @@ pub const OF_SHARDS: &[(&str, LookAtShard)] = &[
 /// # Errors
 /// The first invariant that does not hold.
 pub fn check_world(world: &World) -> Result<(), Violation> {
+    check_touched(world, Touched::ALL)
+}
+
+/// Looks at what may have changed of that.
+///
+/// # Errors
+/// The first invariant that does not hold.
+pub fn check_touched(world: &World, touched: Touched) -> Result<(), Violation> {
     for (invariant, look) in OF_WORLDS {
-        look(world).map_err(|detail| Violation::new(invariant, detail))?;
+        look(world, touched).map_err(|detail| Violation::new(invariant, detail))?;
     }
     Ok(())
 }
@@ -104,10 +112,10 @@ pub fn check_shard(plan: &Plan, number: u8, shard: &ShardNode) -> Result<(), Vio
 
 /// Whether a branch of a run was committed as told.
 fn has_committed(world: &World, run: RunId) -> bool {
-    world.branches_of(run).any(|branch| world.state(branch) == State::Committed)
+    world.states_of(run).iter().any(|(_, state)| *state == State::Committed)
 }
 
-/// Every run that was begun.
-fn runs(world: &World) -> impl Iterator<Item = RunId> {
-    world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied())
+/// Every run that was begun of what was touched.
+fn runs(world: &World, touched: Touched) -> impl Iterator<Item = RunId> {
+    touched.facts(world).flat_map(|(_, facts)| facts.runs.iter().copied())
 }

@@ -7,11 +7,15 @@
 
 pub(crate) mod calm;
 mod draw;
+mod replay;
 mod shrink;
 
 use std::{ops::ControlFlow, sync::Arc};
 
-pub use self::draw::Habits;
+pub use self::{
+    draw::Habits,
+    replay::{BadTrace, replay},
+};
 use crate::{
     explore::Violation,
     invariants, machines,
@@ -28,24 +32,13 @@ pub struct Options {
     pub seed: u64,
     /// The walk ends after the world in which it has taken so many steps.
     pub steps: u64,
-    /// How a transaction may be decided.
-    pub ways: Ways,
     /// What is wrong on purpose.
     pub mutant: Option<Mutant>,
 }
 
-/// How transactions of a walk may be decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ways {
-    /// By the coordinator's log.
-    Log,
-    /// By any way that bears every fault: the log, or Paxos commit.
-    Any,
-}
-
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, steps: 1_000_000, ways: Ways::Any, mutant: None }
+        Self { seed: 0, steps: 1_000_000, mutant: None }
     }
 }
 
@@ -92,7 +85,9 @@ impl std::fmt::Display for Failure {
             writeln!(f, "t{number}: {wish}")?;
         }
         writeln!(f, "{} steps suffice:", self.shortened.len())?;
-        self.shortened.iter().try_for_each(|action| writeln!(f, "> {action}"))
+        self.shortened.iter().try_for_each(|action| writeln!(f, "> {action}"))?;
+        writeln!(f, "of these:")?;
+        self.actions.iter().try_for_each(|action| writeln!(f, "| {action}"))
     }
 }
 
@@ -131,13 +126,15 @@ struct Walk {
     marks: Marks,
 }
 
-/// Steps between two looks at what costs more to look at.
-const LOOK_EVERY: u64 = 32;
+/// Steps between two looks at what was come by.
+const MARKS_EVERY: u64 = 16;
+/// Steps between two looks at what costs more: each node alone, and what is read back from its log.
+const NODES_EVERY: u64 = 128;
 
 impl Walk {
     fn new(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
-        let plan = draw::plan(&mut random, options);
+        let plan = draw::plan(&mut random, options.mutant);
         let habits = Habits::draw(&mut random);
         let world = World::new(Arc::new(plan));
         let (steps, actions, marks) = (0, Vec::new(), Marks::default());
@@ -150,17 +147,17 @@ impl Walk {
             self.actions.push(action);
             self.world.act(self.actions.last().expect("just put there"));
             self.steps += 1;
-            invariants::check_world(&self.world)?;
-            if self.steps.is_multiple_of(LOOK_EVERY) {
-                self.look()?;
+            let touched = self.world.take_touched();
+            invariants::check_touched(&self.world, touched)?;
+            if self.steps.is_multiple_of(MARKS_EVERY) {
+                self.marks.extend(self.world.reached());
+            }
+            if self.steps.is_multiple_of(NODES_EVERY) {
+                check_nodes(&self.world)?;
             }
         }
-        self.look()?;
+        self.marks.extend(self.world.reached());
         self.steps += calm::settle(&mut self.world)?;
-        self.look()
-    }
-
-    fn look(&mut self) -> Result<(), Violation> {
         self.marks.extend(self.world.reached());
         check_nodes(&self.world)
     }

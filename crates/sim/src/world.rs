@@ -27,18 +27,19 @@ mod request;
 mod search;
 mod table;
 mod text;
+mod touched;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use handfast_core::{
     id::RunId,
+    pact::SILENT_MAX,
     shard::{self, Inquired},
     transaction::{self, Begin, BranchSpec},
     vote::{Ack, Vote},
     work::Work,
 };
 
-use self::driver::Event;
 pub(crate) use self::table::Table;
 pub use self::{
     action::{Action, Person, Step, Timer},
@@ -49,7 +50,9 @@ pub use self::{
     network::{Call, Message, Packet},
     node::{Death, Node},
     plan::{Branch, BranchWish, Budget, Cast, Patience, Place, Plan, Searches, Wish, transaction},
+    touched::Touched,
 };
+use self::{driver::Event, known::Watched};
 use crate::{
     marks::{Mark, Marks},
     mutants::Mutant,
@@ -74,8 +77,10 @@ pub struct World {
     pub left: Budget,
     /// How each branch that was begun is at its participant: it need not be asked again.
     states: Vec<(Branch, State)>,
-    /// Whose states may have changed: shards from the lowest bit on, databases from the 32nd on.
-    touched: u64,
+    /// The runs that were begun, in the order in which they were.
+    runs: Vec<Watched>,
+    /// What may have changed since that was last taken.
+    touched: Touched,
     /// What was said and seen, which nobody in the world remembers as a whole.
     pub ledger: Arc<Ledger>,
     /// Turns that were taken before, if they are remembered.
@@ -97,7 +102,8 @@ impl World {
             cut_off: None,
             left: plan.budget,
             states: Vec::new(),
-            touched: 0,
+            runs: Vec::new(),
+            touched: Touched::default(),
             ledger: Arc::new(Ledger::new(plan.transactions.len())),
             memo: None,
             marks: Marks::default(),
@@ -130,21 +136,29 @@ impl World {
         &self.shards[usize::from(number)]
     }
 
+    /// What may have changed since this was last asked.
+    pub fn take_touched(&mut self) -> Touched {
+        std::mem::take(&mut self.touched)
+    }
+
+    fn touch_all_of(&mut self, coordinator: u8) {
+        for (at, wish) in self.plan.transactions.iter().enumerate() {
+            self.touched.transactions |= u32::from(wish.coordinator == coordinator) << at;
+        }
+    }
+
     fn coordinator_mut(&mut self, number: u8) -> &mut Coordinator {
+        self.touched.coordinators |= 1 << number;
         Arc::make_mut(&mut self.coordinators[usize::from(number)])
     }
 
     fn shard_mut(&mut self, number: u8) -> &mut ShardNode {
-        self.touched |= 1 << number;
+        self.touched.shards |= 1 << number;
         Arc::make_mut(&mut self.shards[usize::from(number)])
     }
 
-    fn database_mut(&mut self, number: u8) -> &mut Database {
-        self.touched |= 1 << (32 + number);
-        Arc::make_mut(&mut self.databases[usize::from(number)])
-    }
-
     fn ledger_mut(&mut self, transaction: usize) -> &mut Facts {
+        self.touched.transactions |= 1 << transaction;
         &mut Arc::make_mut(&mut self.ledger).facts[transaction]
     }
 
@@ -195,7 +209,7 @@ impl World {
             Action::Revive(branch) => {
                 self.left.revivals -= 1;
                 if let Place::Database(number) = self.plan.branch(*branch).at {
-                    self.database_mut(number).revive(*branch);
+                    self.at_database(number, *branch, |database| database.revive(*branch));
                 }
             }
             Action::Break(branch) => {
@@ -229,13 +243,21 @@ impl World {
             }
             Step::Fire(place, timer) => self.fire(*place, timer, death),
             Step::Flush(place) => match place {
-                Place::Coordinator(number) => self.coordinator_mut(*number).node.flush(),
+                Place::Coordinator(number) => {
+                    self.coordinator_mut(*number).node.flush();
+                    self.touch_all_of(*number);
+                }
                 Place::Shard(number) => self.shard_mut(*number).node.flush(),
                 Place::Database(_) => {}
             },
             Step::Restart(place) => self.restart(*place, death),
             Step::GiveUp(branch) => self.give_up(*branch, death),
             Step::Silence(branch) => {
+                if self.plan.patience == Patience::Suspicion {
+                    for _ in 1..SILENT_MAX {
+                        self.shard_answered(*branch, Inquired::Silent, None);
+                    }
+                }
                 self.shard_answered(*branch, Inquired::Silent, death);
             }
             Step::Ask(transaction, person) => self.ask(*transaction, *person, death),
@@ -257,7 +279,7 @@ impl World {
 
     fn end(&mut self, branch: Branch, state: State) {
         if let Place::Database(number) = self.plan.branch(branch).at {
-            self.database_mut(number).end(branch, state, false);
+            self.at_database(number, branch, |database| database.end(branch, state, false));
         }
     }
 
@@ -379,8 +401,14 @@ impl World {
 
     fn crash(&mut self, place: Place) {
         match place {
-            Place::Coordinator(number) => self.coordinator_mut(number).crash(),
-            Place::Shard(number) => self.shard_mut(number).crash(),
+            Place::Coordinator(number) => {
+                self.coordinator_mut(number).crash();
+                self.touch_all_of(number);
+            }
+            Place::Shard(number) => {
+                self.shard_mut(number).crash();
+                self.doubt_states_at(number);
+            }
             Place::Database(_) => {}
         }
         self.marks.reach(Mark::Crash);

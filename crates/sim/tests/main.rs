@@ -4,6 +4,7 @@
 mod check;
 mod lab;
 mod mutants;
+mod page;
 mod published;
 mod refinement;
 mod walk;

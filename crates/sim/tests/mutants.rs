@@ -10,13 +10,10 @@ use handfast_sim::{
     world::{Budget, Plan, Searches},
 };
 
-use crate::worlds::{
-    NONE, applied, held, one_key, one_phase, paxos, shards, two, with, with_callers,
+use crate::{
+    page,
+    worlds::{NONE, applied, held, one_key, one_phase, paxos, shards, two, with, with_callers},
 };
-
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/proof.md");
-const BEGIN: &str = "<!-- mutants: made by the tests with HANDFAST_BLESS=1 -->\n";
-const END: &str = "<!-- end of the mutants -->\n";
 
 /// Each in a world in which it does harm.
 fn mutants() -> Vec<(Mutant, Plan)> {
@@ -89,17 +86,5 @@ fn every_mutant_is_caught() {
         let _ = writeln!(table, "| {} | {invariant} | {states} | {steps} |", mutant.name());
     }
     assert!(survivors.is_empty(), "nobody caught {survivors:?}");
-    compare(&table);
-}
-
-/// Fails if the page says otherwise; with HANDFAST_BLESS it is written anew.
-fn compare(table: &str) {
-    let page = std::fs::read_to_string(PAGE).unwrap();
-    let (before, rest) = page.split_once(BEGIN).expect("the page has the table's beginning");
-    let (old, after) = rest.split_once(END).expect("the page has the table's end");
-    if std::env::var_os("HANDFAST_BLESS").is_some() {
-        std::fs::write(PAGE, format!("{before}{BEGIN}{table}{END}{after}")).unwrap();
-        return;
-    }
-    assert_eq!(old, table, "docs/proof.md is stale: run with HANDFAST_BLESS=1");
+    page::table("mutants", &table);
 }

@@ -43,5 +43,6 @@ fn three_phase_commit_with_bounded_delays_refines_transaction_commit() {
 
 #[test]
 fn paxos_commit_refines_transaction_commit() {
-    refines(with(paxos(), NONE));
+    let plan = with(paxos(), Budget { crashes: 1, ..NONE });
+    refines(Plan { dead_for_good: true, torn_max: Some(0), ..plan });
 }

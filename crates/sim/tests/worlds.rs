@@ -91,6 +91,14 @@ pub fn paxos() -> Plan {
     Plan { patience: Patience::Inquiries, ..Plan::new(vec![wish]) }
 }
 
+/// The same with acceptors that have no branch, so that members may die and acceptors live.
+pub fn paxos_apart() -> Plan {
+    let plan = paxos();
+    let acceptors = vec![Place::Shard(2), Place::Shard(3)];
+    let wish = Wish { acceptors, ..plan.transactions[0].clone() };
+    Plan { patience: plan.patience, ..Plan::new(vec![wish]) }
+}
+
 /// A transfer between so many shards that is decided by three-phase commit, in a network that keeps
 /// to its longest delay.
 pub fn three_phase(shards: u8) -> Plan {

@@ -16,6 +16,10 @@ pub struct Sim {
     /// End after so many minutes.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     pub minutes: Option<u64>,
+    /// Walk the trace in this file again, which is what a walk that failed has printed, and tell
+    /// what it violates.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "steps", "minutes"])]
+    pub replay: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -49,10 +53,18 @@ pub struct Check {
     /// How often a node is cut off from all others.
     #[arg(long, default_value_t = 0)]
     pub cuts: u16,
-    /// How often somebody who waits for others in order to decide stops waiting: 1 for Paxos
-    /// commit, 6 for three-phase commit, if absent.
+    /// How often somebody who waits for others in order to decide stops waiting: 6 for three-phase
+    /// commit if absent, else never.
     #[arg(long)]
     pub ballots: Option<u16>,
+    /// Paxos commit: how many lead at once. Beyond the first, members take their coordinator for
+    /// dead while it lives.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=6))]
+    pub leaders: u16,
+    /// Three-phase and Paxos commit: the dead start again. Without it, those who live must end
+    /// without them.
+    #[arg(long)]
+    pub restarts: bool,
     /// Also check that the branches do nothing that transaction commit does not allow.
     #[arg(long, conflicts_with = "begins")]
     pub refines: bool,

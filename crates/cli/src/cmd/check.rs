@@ -23,7 +23,8 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
         return published::run(&args, output);
     }
     let plan = world::plan(&args)?;
-    let options = Options { states_max: args.states, settles: !world::has_pact(args.what) };
+    let options = Options { states_max: args.states, settles: true };
+    let covers = world::covers(&plan);
     let mut ticker = Ticker::new(output, args.minutes);
     let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
     let (explored, reached) = if args.refines {
@@ -33,7 +34,7 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
         let report = check::run(plan, options, watch);
         (report.explored, report.marks.iter().map(|mark| mark.name()).collect())
     };
-    let report = Report::new(&explored, reached, ticker.finish());
+    let report = Report::new(covers, &explored, reached, ticker.finish());
     output.data(&report, Report::text);
     Ok(report.verdict.exit())
 }
@@ -46,6 +47,8 @@ fn how_far(progress: &Progress) -> String {
 /// What a walk found.
 #[derive(Serialize)]
 struct Report {
+    /// What was walked.
+    covers: String,
     verdict: Found,
     states: usize,
     steps: u64,
@@ -81,7 +84,12 @@ impl Found {
 }
 
 impl Report {
-    fn new(explored: &Explored<Action>, reached: Vec<&'static str>, seconds: f64) -> Self {
+    fn new(
+        covers: String,
+        explored: &Explored<Action>,
+        reached: Vec<&'static str>,
+        seconds: f64,
+    ) -> Self {
         let (verdict, violation, trace) = match &explored.verdict {
             Verdict::Holds => (Found::Holds, None, Vec::new()),
             Verdict::NotFinished => (Found::NotFinished, None, Vec::new()),
@@ -91,13 +99,15 @@ impl Report {
             }
         };
         let Progress { distinct: states, generated: steps, depth, .. } = explored.progress;
-        Self { verdict, states, steps, depth, seconds, violation, trace, reached }
+        Self { covers, verdict, states, steps, depth, seconds, violation, trace, reached }
     }
 
     fn text(&self) -> String {
         let Self { states, steps, depth, seconds, .. } = self;
-        let mut lines =
-            vec![format!("{states} states, {steps} steps, {depth} deep, {seconds:.1} s")];
+        let mut lines = vec![
+            self.covers.clone(),
+            format!("{states} states, {steps} steps, {depth} deep, {seconds:.1} s"),
+        ];
         if !self.reached.is_empty() {
             lines.push(format!("reached: {}", self.reached.join("; ")));
         }

@@ -1,6 +1,9 @@
 //! `handfast sim`: long random schedules of larger worlds of the production machines.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use handfast_sim::walk::{self, Options, Progress};
 use serde::Serialize;
@@ -16,6 +19,9 @@ use crate::{
 const STEPS: u64 = 1_000_000;
 
 pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
+    if let Some(file) = &args.replay {
+        return replay(file, output);
+    }
     let seed = args.seed.unwrap_or_else(by_chance);
     let steps = match (args.steps, args.minutes) {
         (Some(steps), _) => steps,
@@ -42,6 +48,36 @@ pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
         None if args.steps.is_some_and(|wanted| taken < wanted) => Exit::NOT_FINISHED,
         None => Exit::Ok,
     })
+}
+
+fn replay(file: &Path, output: &Output) -> Result<Exit, Failure> {
+    let wrong = |what: &dyn std::fmt::Display| {
+        let message = format!("failed to replay {}: {what}", file.display());
+        Failure::new(Exit::Usage, message).cure("give it what `handfast sim` printed")
+    };
+    let trace = std::fs::read_to_string(file).map_err(|cause| wrong(&cause))?;
+    let (steps, violation) = walk::replay(&trace, None).map_err(|cause| wrong(&cause))?;
+    let replayed = Replayed { steps, violation: violation.map(|found| found.to_string()) };
+    output.data(&replayed, Replayed::text);
+    Ok(if replayed.violation.is_some() { Exit::No } else { Exit::Ok })
+}
+
+/// What became of a trace.
+#[derive(Serialize)]
+struct Replayed {
+    steps: usize,
+    /// What does not hold.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    violation: Option<String>,
+}
+
+impl Replayed {
+    fn text(&self) -> String {
+        match &self.violation {
+            Some(violation) => format!("{} steps, violated: {violation}", self.steps),
+            None => format!("{} steps, and all holds", self.steps),
+        }
+    }
 }
 
 fn how_far(progress: &Progress) -> String {

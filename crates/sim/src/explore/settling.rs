@@ -31,20 +31,35 @@ impl Edges {
         &self.to[start..self.ends[at]]
     }
 
-    /// The first state, in the order of the walk, from which no settled one can be reached.
-    pub(super) fn first_unsettled(&self, is_settled: impl Fn(usize) -> bool) -> Option<usize> {
+    /// The first state, in the order of the walk, from which no settled one can be reached, and of
+    /// which `beyond` knows no better.
+    pub(super) fn first_unsettled(
+        &self,
+        is_settled: impl Fn(usize) -> bool,
+        beyond: impl Fn(usize) -> bool,
+    ) -> Option<usize> {
         let mut settles: Vec<bool> = (0..self.ends.len()).map(is_settled).collect();
-        // Most steps lead to later states, so a few sweeps from the end do.
+        self.spread(&mut settles, |_| false);
+        // Asked from the end, `beyond` is asked only where the walk itself had to end.
+        self.spread(&mut settles, beyond);
+        settles.iter().position(|settles| !settles)
+    }
+
+    /// Most steps lead to later states, so a few sweeps from the end do.
+    fn spread(&self, settles: &mut [bool], beyond: impl Fn(usize) -> bool) {
         let mut changed = true;
+        let mut is_asked = false;
         while changed {
             changed = false;
             for at in (0..settles.len()).rev() {
-                if !settles[at] && self.of(at).iter().any(|to| settles[*to as usize]) {
+                let leads_on =
+                    |settles: &[bool]| self.of(at).iter().any(|to| settles[*to as usize]);
+                if !settles[at] && (leads_on(settles) || (!is_asked && beyond(at))) {
                     settles[at] = true;
                     changed = true;
                 }
             }
+            is_asked = true;
         }
-        settles.iter().position(|settles| !settles)
     }
 }

@@ -2,17 +2,17 @@
 //! go once, when nothing more will be asked for it. A driver that counts on it would leak, or let
 //! go of what is still alive.
 
-use crate::world::{Place, World, transaction};
+use crate::world::{Place, Touched, World, transaction};
 
 pub const INVARIANT: &str = "every run is closed once";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         if facts.closed_amiss {
             return Err(format!("a run of t{transaction} was closed, and was not open"));
         }
     }
-    for run in super::runs(world) {
+    for run in super::runs(world, touched) {
         let number = world.plan.wish(run).coordinator;
         if !world.is_up(Place::Coordinator(number)) {
             continue;

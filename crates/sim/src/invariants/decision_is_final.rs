@@ -2,12 +2,12 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::World;
+use crate::world::{Touched, World};
 
 pub const INVARIANT: &str = "a decision is final";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         let Some((run, commit)) = facts.decided else { continue };
         let now = world.known(transaction);
         let decided =

@@ -3,12 +3,12 @@
 
 use handfast_core::transaction::{Decision, Known};
 
-use crate::world::{Branch, Searches, State, World};
+use crate::world::{Branch, Searches, State, Touched, World};
 
 pub const INVARIANT: &str = "finished only when every branch is proved finished";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for transaction in 0..world.plan.transactions.len() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for transaction in touched.transactions(world) {
         let Some(known) = world.known(transaction).filter(|known| known.finished) else { continue };
         for (branch, told) in world.branches_of(known.run).zip(&known.branches) {
             if told.vote.is_in_doubt() && !is_proved(world, known, branch) {

@@ -2,12 +2,12 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::World;
+use crate::world::{Touched, World};
 
 pub const INVARIANT: &str = "what is held commits only when asked";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         if !world.plan.transactions[transaction].hold {
             continue;
         }

@@ -3,12 +3,12 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::World;
+use crate::world::{Touched, World};
 
 pub const INVARIANT: &str = "no commit after an inquiry was answered abort";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         for run in &facts.abort_answered {
             let known = world.known(transaction).filter(|known| known.run == *run);
             let decided = known.is_some_and(|k| k.decision == Some(Decision::Commit));

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 
 use handfast_core::work::Value;
 
-use crate::world::{Place, SHARD, State, World};
+use crate::world::{Place, SHARD, State, Touched, World};
 
 pub const INVARIANT: &str = "money is conserved";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for number in 0..world.plan.shards {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for number in touched.shards(world) {
         let Some(saved) = world.shard(number).node.saved(SHARD) else { continue };
         let mut sums: BTreeMap<&str, i64> = BTreeMap::new();
         for branch in world.branches() {

@@ -3,12 +3,12 @@
 
 use handfast_core::pact::{Way, paxos::Value};
 
-use crate::world::World;
+use crate::world::{Touched, World};
 
 pub const INVARIANT: &str = "one value is chosen, and one proposed in each ballot";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         let wish = &world.plan.transactions[transaction];
         if wish.decide != Some(Way::Paxos) || wish.acceptors.is_empty() {
             continue;

@@ -3,20 +3,20 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::{Call, Message, World};
+use crate::world::{Call, Message, Touched, World};
 
 pub const INVARIANT: &str = "a search touches only what is dead";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for packet in &world.network {
-        let Message::Call(branch, Call::Orphan { committed }) = **packet else { continue };
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for message in touched.messages(world) {
+        let Message::Call(branch, Call::Orphan { committed }) = *message else { continue };
         let known = world.known(branch.transaction()).filter(|known| known.run == branch.run);
         let commits = known.is_some_and(|known| known.decision == Some(Decision::Commit));
         if world.is_voting(branch.run) {
-            return Err(format!("{packet}, and it is voted on"));
+            return Err(format!("{message}, and it is voted on"));
         }
         if commits != committed {
-            return Err(format!("{packet}, and it was decided otherwise"));
+            return Err(format!("{message}, and it was decided otherwise"));
         }
     }
     Ok(())

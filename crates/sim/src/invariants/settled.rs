@@ -1,7 +1,9 @@
 //! BHG: AC5, under the assumption that faults end: then every branch ends, every caller is answered
 //! and nobody holds anything.
 
-use crate::world::{Branch, SHARD, World};
+use handfast_core::pact::Way;
+
+use crate::world::{Branch, Place, SHARD, Wish, World};
 
 /// Its name.
 pub const INVARIANT: &str = "once nothing goes wrong any more, all ends";
@@ -32,10 +34,24 @@ pub fn unsettled(world: &World) -> Option<String> {
     None
 }
 
-/// Which branch waits at a shard that is up, if one does: those who live must end without the dead.
-pub fn waits_for_the_dead(world: &World) -> Option<String> {
+/// The same, but those who are dead for good are not waited for: those who live must end without
+/// them, unless more acceptors are dead than Paxos commit is made for.
+pub fn left(world: &World) -> Option<String> {
+    if !world.plan.dead_for_good {
+        return unsettled(world);
+    }
+    if world.plan.transactions.iter().any(|wish| has_no_majority(world, wish)) {
+        return None;
+    }
     let waits = |branch: &Branch| {
         world.is_up(world.plan.branch(*branch).at) && world.state(*branch).is_waiting()
     };
     world.branches().find(waits).map(|branch| format!("{branch} waits for the dead"))
+}
+
+fn has_no_majority(world: &World, wish: &Wish) -> bool {
+    let coordinator = Place::Coordinator(wish.coordinator);
+    let acceptors = std::iter::once(&coordinator).chain(&wish.acceptors);
+    let dead = acceptors.filter(|place| !world.is_up(**place)).count();
+    wish.decide == Some(Way::Paxos) && dead > wish.acceptors.len() / 2
 }

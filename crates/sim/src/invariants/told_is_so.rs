@@ -7,12 +7,12 @@ use handfast_core::{
     transaction::{Decision, Known},
 };
 
-use crate::world::{State, World};
+use crate::world::{State, Touched, World};
 
 pub const INVARIANT: &str = "what callers are told is so";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for (transaction, facts) in world.ledger.facts.iter().enumerate() {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for (transaction, facts) in touched.facts(world) {
         let told = facts.told;
         if told == Default::default() {
             continue;

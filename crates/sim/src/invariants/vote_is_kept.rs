@@ -3,16 +3,16 @@
 
 use handfast_core::{shard, vote::Vote};
 
-use crate::world::{Branch, Message, Place, SHARD, World};
+use crate::world::{Branch, Message, Place, SHARD, Touched, World};
 
 pub const INVARIANT: &str = "a vote is kept over a crash";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for packet in &world.network {
-        if let Message::Vote(branch, Vote::Yes(_)) = **packet
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for message in touched.messages(world) {
+        if let Message::Vote(branch, Vote::Yes(_)) = *message
             && !is_kept(world, branch)
         {
-            return Err(format!("{packet} is under way, and a crash would forget it"));
+            return Err(format!("{message} is under way, and a crash would forget it"));
         }
     }
     Ok(())
@@ -21,7 +21,7 @@ pub fn check(world: &World) -> Result<(), String> {
 fn is_kept(world: &World, branch: Branch) -> bool {
     let Place::Shard(number) = world.plan.branch(branch).at else { return true };
     let Some(saved) = world.shard(number).node.durable(SHARD) else { return false };
-    let id = world.plan.id(branch);
-    let end: Option<shard::End> = saved.finished.end(&id);
-    saved.prepared.contains_key(&id) || end.is_some()
+    let Some(id) = world.id(branch) else { return false };
+    let end: Option<shard::End> = saved.finished.end(id);
+    saved.prepared.contains_key(id) || end.is_some()
 }

@@ -3,13 +3,13 @@
 
 use handfast_core::{id::RunId, transaction::Decision};
 
-use crate::world::{Call, Message, State, World, transaction};
+use crate::world::{Call, Message, State, Touched, World, transaction};
 
 pub const INVARIANT: &str = "a commit leaves only after its record is durable";
 
-pub fn check(world: &World) -> Result<(), String> {
-    for packet in &world.network {
-        let is_amiss = match **packet {
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
+    for message in touched.messages(world) {
+        let is_amiss = match *message {
             // A commit in one phase decides; one that comes late finds that it was decided.
             Message::Call(branch, Call::Commit { one_phase: true }) => {
                 !is_recorded(world, branch.run)
@@ -21,11 +21,15 @@ pub fn check(world: &World) -> Result<(), String> {
             _ => false,
         };
         if is_amiss {
-            return Err(format!("{packet} is under way, and no record of it is durable"));
+            return Err(format!("{message} is under way, and no record of it is durable"));
         }
     }
-    for branch in world.branches() {
-        if world.state(branch) == State::Committed && !may_commit(world, branch.run) {
+    for run in super::runs(world, touched) {
+        let committed =
+            || world.states_of(run).iter().find(|(_, state)| *state == State::Committed);
+        if let Some((branch, _)) = committed()
+            && !may_commit(world, run)
+        {
             return Err(format!("{branch} is committed, and no record of it is durable"));
         }
     }

@@ -37,13 +37,13 @@ pub fn settle(world: &mut World) -> Result<u64, Violation> {
             })?;
         }
         if calm.world.network.is_empty() {
-            if calm.what_is_left().is_none() {
+            if invariants::left(calm.world).is_none() {
                 return Ok(calm.steps);
             }
             calm.wait()?;
         }
     }
-    let left = calm.what_is_left().unwrap_or_else(|| "messages go on".into());
+    let left = invariants::left(calm.world).unwrap_or_else(|| "messages go on".into());
     Err(Violation::new(invariants::SETTLED, left))
 }
 
@@ -58,14 +58,8 @@ impl Calm<'_> {
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
         self.world.act(action);
         self.steps += 1;
-        invariants::check_world(self.world)
-    }
-
-    fn what_is_left(&self) -> Option<String> {
-        match self.world.plan.dead_for_good {
-            true => invariants::waits_for_the_dead(self.world),
-            false => invariants::unsettled(self.world),
-        }
+        let touched = self.world.take_touched();
+        invariants::check_touched(self.world, touched)
     }
 
     /// Nothing is under way: does all that is no matter of time, and fires one timer.

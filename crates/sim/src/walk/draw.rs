@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use handfast_core::{pact::Way, transaction::AckWhen};
 
-use super::{Options, Ways};
 use crate::{
+    mutants::Mutant,
     random::Random,
-    world::{Action, BranchWish, Budget, Cast, Death, Place, Plan, State, Step, Wish, World},
+    world::{
+        Action, BranchWish, Budget, Cast, Death, Patience, Place, Plan, State, Step, Wish, World,
+    },
 };
 
 /// Every budget of a walk: chance decides.
@@ -23,37 +25,77 @@ const PLENTY: Budget = Budget {
     ballots: u16::MAX,
 };
 
+/// What the nodes of a world may count on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Trust {
+    /// Nothing.
+    Nothing,
+    /// Messages have a longest delay and are not lost, as three-phase commit wants it.
+    Delays,
+    /// At most as many die as Paxos commit bears, and those never come back.
+    Majority,
+}
+
+/// How many subjects are asked, one after the other, before all are.
+const SUBJECTS_ASKED: usize = 6;
+
 /// A world.
-pub(super) fn plan(random: &mut Random, options: Options) -> Plan {
-    let places = draw_places(random);
+pub(super) fn plan(random: &mut Random, mutant: Option<Mutant>) -> Plan {
+    let trust = match random.below(8) {
+        0 => Trust::Majority,
+        1 => Trust::Delays,
+        _ => Trust::Nothing,
+    };
+    let places = draw_places(random, trust);
     let coordinators = random.between(1, 2);
     let count = random.between(1, 5);
-    let transactions =
-        (0..count).map(|_| draw_wish(random, &places, coordinators, options.ways)).collect();
+    let transactions: Vec<_> =
+        (0..count).map(|_| draw_wish(random, &places, coordinators, trust)).collect();
     let casts = match random.below(4) {
         0 => vec![Cast::Yes, Cast::Yes, Cast::Yes, Cast::No, Cast::ReadOnly],
         1 => vec![Cast::Yes, Cast::Yes, Cast::ReadOnly],
         2 => vec![Cast::Yes, Cast::Yes, Cast::No],
         _ => vec![Cast::Yes],
     };
+    let faults = transactions.iter().map(|wish| wish.acceptors.len() / 2).min();
     let mut plan = Plan::new(transactions);
     plan.casts = casts;
     plan.loaded = random.between(0, 3) as i64 * 30;
     plan.fences = random.one_in(2);
     plan.budget = PLENTY;
+    match trust {
+        Trust::Nothing => {}
+        Trust::Delays => {
+            plan.patience = Patience::All;
+            plan.budget = Budget { drops: 0, delays: 0, cuts: 0, ..PLENTY };
+        }
+        Trust::Majority => {
+            plan.dead_for_good = true;
+            plan.budget.crashes = faults.unwrap_or_default() as u16;
+        }
+    }
     plan.torn_max = Some(3);
     plan.prunes = false;
-    plan.mutant = options.mutant;
+    plan.mutant = mutant;
     plan
 }
 
-fn draw_places(random: &mut Random) -> Vec<Place> {
-    let shards = random.between(0, 3) as u8;
-    let databases = if shards == 0 { random.between(1, 3) } else { random.between(0, 2) } as u8;
+fn draw_places(random: &mut Random, trust: Trust) -> Vec<Place> {
+    let shards = match trust {
+        // Enough acceptors for two that die.
+        Trust::Majority => random.between(2, 5) as u8,
+        _ if random.one_in(8) => random.between(4, 5) as u8,
+        _ => random.between(0, 3) as u8,
+    };
+    let databases = match trust {
+        Trust::Majority => 0,
+        _ if shards == 0 => random.between(1, 3) as u8,
+        _ => random.between(0, 2) as u8,
+    };
     (0..shards).map(Place::Shard).chain((0..databases).map(Place::Database)).collect()
 }
 
-fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, ways: Ways) -> Wish {
+fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, trust: Trust) -> Wish {
     let count = if random.one_in(4) { 1 } else { random.between(2, 4) };
     let branches: Vec<_> = (0..count).map(|_| draw_branch(random, places)).collect();
     let one_phase = count == 1 && matches!(branches[0].at, Place::Database(_)) && random.one_in(2);
@@ -68,23 +110,29 @@ fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, ways: W
         begins: random.between(1, 4) as u8,
         aborts: random.below(3) as u8,
     };
-    if ways == Ways::Any && random.one_in(2) {
-        decide_together(random, places, &mut wish);
+    if trust == Trust::Majority || random.one_in(2) {
+        decide_together(random, places, trust, &mut wish);
     }
     wish
 }
 
-/// Paxos commit, if all branches are at shards and there are enough of them.
-fn decide_together(random: &mut Random, places: &[Place], wish: &mut Wish) {
+/// Paxos commit, or three-phase commit, if all branches are at shards and there are enough of them.
+fn decide_together(random: &mut Random, places: &[Place], trust: Trust, wish: &mut Wish) {
     let is_shard = |place: &Place| matches!(place, Place::Shard(_));
     let shards: Vec<_> = places.iter().copied().filter(is_shard).collect();
     if shards.len() < 2 || !wish.branches.iter().all(|branch| is_shard(&branch.at)) {
         return;
     }
-    wish.decide = Some(Way::Paxos);
-    // With no acceptors it is two-phase commit.
-    wish.acceptors = if random.one_in(4) { Vec::new() } else { shards[..2].to_vec() };
     wish.hold = false;
+    if trust == Trust::Delays && !random.one_in(3) {
+        wish.decide = Some(Way::ThreePhase);
+        return;
+    }
+    wish.decide = Some(Way::Paxos);
+    let acceptors = if shards.len() >= 4 && random.one_in(2) { 4 } else { 2 };
+    // With no acceptors it is two-phase commit, which waits for its coordinator.
+    let is_plain = trust != Trust::Majority && random.one_in(4);
+    wish.acceptors = if is_plain { Vec::new() } else { shards[..acceptors].to_vec() };
 }
 
 /// Takes from a key of few, or gives to it, or only reads it.
@@ -139,7 +187,7 @@ impl Habits {
         }
         let step = self.step(world, random)?;
         let Action::Step(step) = step else { return Some(step) };
-        if happens(self.torn, random) && world.is_turn(&step) {
+        if happens(self.torn, random) && world.left.crashes > 0 && world.turn_at(&step).is_some() {
             let death = match random.below(5) {
                 0 | 1 => Death::Unsynced,
                 left => Death::After(left as u8 - 2),
@@ -161,15 +209,16 @@ impl Habits {
                 return Some(Action::Lose(Arc::clone(packet)));
             }
         }
-        // One of all others, each as likely.
-        let mut count = 0;
-        let mut chosen = None;
-        world.steps_but_arrivals(&mut |action| {
-            count += 1;
-            if !matches!(action, Action::Delayed(_)) && random.one_in(count) {
-                chosen = Some(action);
+        // Somebody first, then one of what can happen there; rarely all must be asked.
+        let subjects = world.subjects();
+        for _ in 0..SUBJECTS_ASKED {
+            let subject = random.below(subjects);
+            let chosen = one_of(random, |mut put| world.steps_about(subject, &mut put));
+            if chosen.is_some() {
+                return chosen;
             }
-        });
+        }
+        let chosen = one_of(random, |mut put| world.steps_but_arrivals(&mut put));
         if chosen.is_some() || world.network.is_empty() {
             return chosen;
         }
@@ -185,26 +234,26 @@ impl Habits {
     }
 
     fn fault(&self, world: &World, random: &mut Random) -> Option<Action> {
-        if happens(self.crash, random) {
+        if happens(self.crash, random) && world.left.crashes > 0 {
             let up: Vec<_> = world.nodes().filter(|place| world.is_up(*place)).collect();
             if !up.is_empty() {
                 return Some(Action::Crash(*random.pick(&up)));
             }
         }
-        if happens(self.drop, random) && !world.network.is_empty() {
+        if happens(self.drop, random) && world.left.drops > 0 && !world.network.is_empty() {
             return Some(Action::Drop(Arc::clone(random.pick(&world.network))));
         }
         if happens(self.duplicate, random) && !world.network.is_empty() {
             return Some(Action::Duplicate(Arc::clone(random.pick(&world.network))));
         }
-        if happens(self.cut, random) {
+        if happens(self.cut, random) && world.left.cuts > 0 {
             let nodes: Vec<_> = world.nodes().collect();
             return Some(match world.cut_off {
                 Some(_) => Action::Heal,
                 None => Action::CutOff(*random.pick(&nodes)),
             });
         }
-        if happens(self.delay, random) {
+        if happens(self.delay, random) && world.left.delays > 0 {
             let waits: Vec<_> = world.branches().filter(|b| world.can_give_up(*b)).collect();
             if !waits.is_empty() {
                 return Some(Action::Delayed(Step::GiveUp(*random.pick(&waits))));
@@ -233,6 +282,19 @@ impl Habits {
         }
         (!odd.is_empty()).then(|| random.pick(&odd).clone())
     }
+}
+
+/// One of what is listed, each as likely; but nobody gives up while an answer may come.
+fn one_of(random: &mut Random, list: impl FnOnce(&mut dyn FnMut(Action))) -> Option<Action> {
+    let mut count = 0;
+    let mut chosen = None;
+    list(&mut |action| {
+        count += 1;
+        if !matches!(action, Action::Delayed(_)) && random.one_in(count) {
+            chosen = Some(action);
+        }
+    });
+    chosen
 }
 
 fn rate(random: &mut Random, from: usize, to: usize) -> Option<usize> {

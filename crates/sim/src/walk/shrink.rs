@@ -18,7 +18,10 @@ pub(super) fn failure(
     plan: Arc<Plan>,
     actions: Vec<Action>,
 ) -> Failure {
-    let mut shortened = actions.clone();
+    // The walk looks at single nodes now and then; a replay does after every step, and so may find
+    // something else, and earlier.
+    let (violation, mut shortened) =
+        replay(&plan, &actions).unwrap_or_else(|| (violation, actions.clone()));
     let mut replays = 0;
     let mut part = shortened.len().div_ceil(2);
     while part > 0 && replays < REPLAYS_MAX {
@@ -44,7 +47,7 @@ pub(super) fn failure(
 }
 
 /// Does what of a schedule can be done; what fails, and what was done until then.
-fn replay(plan: &Arc<Plan>, actions: &[Action]) -> Option<(Violation, Vec<Action>)> {
+pub(super) fn replay(plan: &Arc<Plan>, actions: &[Action]) -> Option<(Violation, Vec<Action>)> {
     let mut world = World::new(Arc::clone(plan));
     let mut done = Vec::new();
     for action in actions {

@@ -2,43 +2,47 @@
 
 use handfast_core::{
     id::RunId,
-    pact::{Pact, Way, paxos::Acceptor},
+    pact::{Way, paxos::Acceptor},
 };
 
-use super::{Place, SHARD, World, transaction};
+use super::{Branch, Place, SHARD, World, transaction};
 
 impl World {
-    /// What an acceptor of a run has promised, as a crash now would leave it.
-    fn acceptor(&self, pact: &Pact, run: RunId, number: usize) -> Option<Acceptor> {
+    /// What an acceptor of a run has promised, as a crash now would leave it; `None` if it was not
+    /// touched.
+    fn acceptor(&self, run: RunId, number: usize) -> Option<Acceptor> {
+        let wish = self.plan.wish(run);
         let Some(shard) = number.checked_sub(1) else {
+            if self.touched.coordinators & 1 << wish.coordinator == 0 {
+                return None;
+            }
             let known = self.durably_known(transaction(run));
             return known.filter(|known| known.run == run).map(|known| known.acceptor);
         };
-        let Place::Shard(shard) = self.plan.wish(run).acceptors[shard] else { return None };
+        let Place::Shard(shard) = wish.acceptors[shard] else { return None };
+        if self.touched.shards & 1 << shard == 0 {
+            return None;
+        }
         let saved = self.shard(shard).node.durable(SHARD)?;
-        saved.acceptors.get(&pact.branch(0)).copied()
+        let first = Branch { coordinator: wish.coordinator, run, index: 0 };
+        saved.acceptors.get(self.id(first)?).copied()
     }
 
     /// Looks whether a majority has accepted something in one ballot.
     pub(super) fn note_choices(&mut self) {
-        for number in 0..self.plan.transactions.len() {
-            if self.plan.transactions[number].decide != Some(Way::Paxos) {
-                continue;
-            }
-            for at in 0..self.ledger.facts[number].runs.len() {
-                self.note_choice(number, self.ledger.facts[number].runs[at]);
-            }
+        for at in 0..self.runs.len() {
+            self.note_choice(self.runs[at].run);
         }
     }
 
-    fn note_choice(&mut self, number: usize, run: RunId) {
-        let wish = &self.plan.transactions[number];
-        let count = wish.acceptors.len() + 1;
-        let Some(pact) = self.plan.pact(wish.coordinator, run).filter(|_| count > 1) else {
+    fn note_choice(&mut self, run: RunId) {
+        let wish = self.plan.wish(run);
+        if wish.decide != Some(Way::Paxos) || wish.acceptors.is_empty() {
             return;
-        };
+        }
+        let (number, count) = (transaction(run), wish.acceptors.len() + 1);
         for at in 0..count {
-            let accepted = self.acceptor(&pact, run, at).and_then(|acceptor| acceptor.accepted);
+            let accepted = self.acceptor(run, at).and_then(|acceptor| acceptor.accepted);
             let Some(proposal) = accepted else { continue };
             let entry = (run, proposal, at);
             if self.ledger.facts[number].accepted.contains(&entry) {

@@ -39,26 +39,43 @@ impl World {
 
     /// Those of [`World::steps`] that are not about a message under way.
     pub fn steps_but_arrivals(&self, put: &mut impl FnMut(Action)) {
-        for place in self.nodes() {
+        (0..self.subjects()).for_each(|subject| self.steps_about(subject, put));
+    }
+
+    /// How many there are about whom something can happen: nodes, branches, transactions, searches.
+    pub fn subjects(&self) -> usize {
+        let searches = self.coordinators.len();
+        searches + self.shards.len() + self.states.len() + self.plan.transactions.len() + searches
+    }
+
+    /// Those of [`World::steps_but_arrivals`] that are about one of them.
+    pub fn steps_about(&self, subject: usize, put: &mut impl FnMut(Action)) {
+        let mut at = subject;
+        let nodes = self.coordinators.len() + self.shards.len();
+        if at < nodes {
+            let place = self.nodes().nth(at).expect("there are so many nodes");
             if self.is_up(place) {
                 self.timers(place, put);
             } else if !self.plan.dead_for_good {
                 put(Action::Step(Step::Restart(place)));
             }
+            return;
         }
-        for branch in self.branches() {
-            self.silences(branch, put);
-            if self.state(branch) == State::Held && self.is_deserted(branch) {
-                put(Action::SessionDies(branch));
+        at -= nodes;
+        if let Some((branch, state)) = self.states.get(at) {
+            self.silences(*branch, put);
+            if *state == State::Held && self.is_deserted(*branch) {
+                put(Action::SessionDies(*branch));
             }
+            return;
         }
-        for transaction in 0..self.plan.transactions.len() {
-            self.people(transaction, put);
+        at -= self.states.len();
+        if at < self.plan.transactions.len() {
+            return self.people(at, put);
         }
-        for number in 0..self.plan.coordinators {
-            if self.searches(number) {
-                put(Action::Step(Step::Search(number)));
-            }
+        let number = (at - self.plan.transactions.len()) as u8;
+        if self.searches(number) {
+            put(Action::Step(Step::Search(number)));
         }
     }
 
@@ -111,6 +128,7 @@ impl World {
             _ if timer.leads() && self.left.ballots == 0 => false,
             Patience::None => true,
             Patience::Inquiries => !timer.inquires() || !self.is_in_touch(place),
+            Patience::Suspicion => !timer.inquires(),
             Patience::All => self.network.is_empty(),
         };
         for timer in armed.into_iter().filter(may_fire) {
@@ -207,11 +225,17 @@ impl World {
                 self.network.contains(packet)
                     && self.is_reached(packet.from(&self.plan), packet.to(&self.plan))
             }
-            Step::Fire(place, timer) => self.is_up(*place) && self.armed(*place).contains(timer),
+            Step::Fire(place, timer) => {
+                let in_time = self.plan.patience != Patience::All || self.network.is_empty();
+                in_time && self.is_up(*place) && self.armed(*place).contains(timer)
+            }
             Step::Flush(place) => self.has_notes(*place),
             Step::Restart(place) => !self.is_up(*place),
-            Step::GiveUp(branch) => self.can_give_up(*branch),
-            Step::Silence(branch) => self.awaits_inquiry(*branch),
+            Step::GiveUp(branch) => {
+                let in_time = self.plan.patience != Patience::All || !self.may_answer(*branch);
+                in_time && self.can_give_up(*branch)
+            }
+            Step::Silence(branch) => self.awaits_inquiry(*branch) || self.suspects(*branch),
             Step::Ask(transaction, person) => {
                 let mut can = false;
                 self.people(*transaction, &mut |action| {
@@ -236,7 +260,18 @@ impl World {
                     && self.is_reached(packet.from(plan), packet.to(plan))
             });
             self.silence(Step::Silence(branch), may_come, put);
+        } else if self.suspects(branch) {
+            let is_alive = self.is_up(Place::Coordinator(branch.coordinator));
+            self.silence(Step::Silence(branch), is_alive, put);
         }
+    }
+
+    /// Whether a branch may take its coordinator for dead without asking it, and has not yet.
+    fn suspects(&self, branch: Branch) -> bool {
+        let Place::Shard(number) = self.plan.branch(branch).at else { return false };
+        let live = || self.shard(number).node.live(SHARD);
+        let inquiry = || live()?.inquiries.get(&self.plan.id(branch));
+        self.plan.patience == Patience::Suspicion && inquiry().is_some_and(|it| it.lead.is_none())
     }
 
     fn silence(&self, step: Step, may_come: bool, put: &mut impl FnMut(Action)) {
@@ -252,8 +287,10 @@ impl World {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
         let shard = self.shard(number);
         let Some(live) = shard.node.live(SHARD) else { return false };
-        let id = self.plan.id(branch);
-        live.inquiries.contains_key(&id) && !shard.timers.contains(&shard::Timer::Inquire(id))
+        let Some(id) = self.id(branch).filter(|id| live.inquiries.contains_key(*id)) else {
+            return false;
+        };
+        !shard.timers.contains(&shard::Timer::Inquire(id.clone()))
     }
 
     fn people(&self, transaction: usize, put: &mut impl FnMut(Action)) {
@@ -304,24 +341,32 @@ impl World {
             return Vec::new();
         };
         let steps = actions.iter().filter_map(|action| match action {
-            Action::Step(step) if self.is_turn(step) => Some(step),
+            Action::Step(step) => self.turn_at(step).filter(|at| self.may_die(*at)).map(|_| step),
             _ => None,
         });
         let deaths = || (0..=torn_max).map(Death::After).chain(std::iter::once(Death::Unsynced));
         steps.flat_map(|step| deaths().map(|death| Action::Torn(step.clone(), death))).collect()
     }
 
-    /// Whether a step is a turn of a node's machines.
-    pub fn is_turn(&self, step: &Step) -> bool {
+    /// Whose machines take a turn in a step, if any do.
+    pub fn turn_at(&self, step: &Step) -> Option<Place> {
         match step {
-            Step::Deliver(packet, _) => !matches!(packet.to(&self.plan), Place::Database(_)),
-            Step::Flush(_) | Step::Search(_) => false,
-            Step::Fire(..)
-            | Step::Restart(_)
-            | Step::GiveUp(_)
-            | Step::Silence(_)
-            | Step::Ask(..) => true,
+            Step::Deliver(packet, _) => {
+                Some(packet.to(&self.plan)).filter(|to| !matches!(to, Place::Database(_)))
+            }
+            Step::Flush(_) | Step::Search(_) => None,
+            Step::Fire(place, _) | Step::Restart(place) => Some(*place),
+            Step::GiveUp(branch) => Some(Place::Coordinator(branch.coordinator)),
+            Step::Silence(branch) => Some(self.plan.branch(*branch).at),
+            Step::Ask(number, _) => {
+                Some(Place::Coordinator(self.plan.transactions[*number].coordinator))
+            }
         }
+    }
+
+    /// Whether a node may die at all.
+    pub fn may_die(&self, place: Place) -> bool {
+        self.plan.mortals.is_empty() || self.plan.mortals.contains(&place)
     }
 
     fn troubles(&self, put: &mut impl FnMut(Action)) {
@@ -338,7 +383,8 @@ impl World {
             }
         }
         if self.left.crashes > 0 {
-            self.nodes().filter(|place| self.is_up(*place)).for_each(|p| put(Action::Crash(p)));
+            let mortals = self.nodes().filter(|place| self.is_up(*place) && self.may_die(*place));
+            mortals.for_each(|place| put(Action::Crash(place)));
         }
         if self.cut_off.is_some() {
             put(Action::Heal);

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use super::{Branch, Call, Message, Packet, Place, SHARD, State, World};
+use handfast_core::pact::{self, Way, Word};
+
+use super::{Branch, Call, Message, Packet, Place, SHARD, State, World, driver::Out};
 
 impl World {
     pub(super) fn forget(&mut self) {
@@ -16,8 +18,8 @@ impl World {
     }
 
     /// Whether a message that arrives will change nothing, now or later.
-    fn is_void(&self, packet: &Message) -> bool {
-        match packet {
+    fn is_void(&self, packet: &Packet) -> bool {
+        match &**packet {
             Message::Vote(branch, _) => !self.awaits_vote(*branch),
             Message::Ack(branch, _) => !self.awaits_ack(*branch),
             Message::Call(branch, Call::Prepare { .. }) => {
@@ -28,8 +30,42 @@ impl World {
             }
             Message::Call(branch, Call::Orphan { .. }) => self.is_ended(*branch),
             Message::Inquiry(branch) | Message::Told(branch, _) => !self.may_inquire(*branch),
-            Message::Peer(..) => false,
+            Message::Peer(_, to, message) => {
+                message.pact.way == Way::Paxos
+                    && self.is_up(*to)
+                    && !self.hears_again(*to, message)
+                    && self.changes_nothing(packet, *to)
+            }
         }
+    }
+
+    /// Whether what a peer says with Paxos commit changes nothing where it arrives, and makes nobody
+    /// say anything but what is void as well.
+    ///
+    /// So it will stay: ballots, promises and ends only rise, and are durable; a ballot that a
+    /// leader forgets in a crash it never leads again.
+    fn changes_nothing(&self, packet: &Packet, to: Place) -> bool {
+        let Some(memo) = &self.memo else { return false };
+        let said = match to {
+            Place::Coordinator(number) => {
+                let node = &self.coordinators[usize::from(number)];
+                memo.borrow_mut().unmoved_coordinator(&self.plan, node, packet)
+            }
+            Place::Shard(number) => {
+                let node = &self.shards[usize::from(number)];
+                memo.borrow_mut().unmoved_shard(&self.plan, node, packet)
+            }
+            Place::Database(_) => None,
+        };
+        let is_void = |out: &Out| matches!(out, Out::Send(packet) if self.is_void(packet));
+        said.is_some_and(|said| said.iter().all(is_void))
+    }
+
+    /// Whether a vote reaches an acceptor that has it, and would forget it in a crash.
+    fn hears_again(&self, to: Place, message: &pact::Message) -> bool {
+        let (Word::Voted { .. }, Place::Shard(number)) = (message.word, to) else { return false };
+        let live = self.shard(number).node.live(SHARD);
+        live.is_some_and(|live| live.bundles.contains_key(&message.pact.branch(0)))
     }
 
     /// Whether a branch is over, and a crash would not change that.
@@ -66,6 +102,9 @@ impl World {
     }
 
     pub(super) fn put_on_the_way(&mut self, packet: Packet) {
+        if let Some(branch) = packet.branch() {
+            self.touched.transactions |= 1 << branch.transaction();
+        }
         // A call that is made again while the first is under way: to double is a fault of its own.
         let same = |other: &Packet| Arc::ptr_eq(other, &packet) || *other == packet;
         if !self.plan.prunes || !self.network.iter().any(same) {

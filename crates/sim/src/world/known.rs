@@ -3,16 +3,26 @@
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use handfast_core::{
-    id::RunId,
+    id::{BranchId, RunId},
     shard,
     transaction::{self, Known, Telling},
 };
 
 use super::{
     Branch, Budget, Coordinator, Database, Ledger, Memo, Packet, Place, Plan, SHARD, ShardNode,
-    State, World, index_of, plan::transaction,
+    State, Touched, World, index_of, plan::transaction,
 };
 use crate::marks::Marks;
+
+/// A run that was begun.
+#[derive(Clone)]
+pub(super) struct Watched {
+    pub run: RunId,
+    /// Where its branches begin among the states of all.
+    first: usize,
+    /// The names of its branches at their participants.
+    ids: Arc<[BranchId]>,
+}
 
 impl World {
     /// What a coordinator has promised about a transaction.
@@ -54,8 +64,22 @@ impl World {
 
     /// How a branch is at its participant.
     pub fn state(&self, branch: Branch) -> State {
-        let known = self.states.iter().find(|(other, _)| *other == branch);
-        known.map_or(State::Fresh, |(_, state)| *state)
+        let states = self.states_of(branch.run);
+        states.get(usize::from(branch.index)).map_or(State::Fresh, |(_, state)| *state)
+    }
+
+    /// How all branches of a run are; none if it was not begun.
+    pub fn states_of(&self, run: RunId) -> &[(Branch, State)] {
+        match self.runs.iter().find(|watched| watched.run == run) {
+            Some(Watched { first, ids, .. }) => &self.states[*first..first + ids.len()],
+            None => &[],
+        }
+    }
+
+    /// A branch's name at its participant, if its run was begun.
+    pub fn id(&self, branch: Branch) -> Option<&BranchId> {
+        let watched = self.runs.iter().find(|watched| watched.run == branch.run)?;
+        watched.ids.get(usize::from(branch.index))
     }
 
     fn ask_state(&self, branch: Branch) -> State {
@@ -65,11 +89,11 @@ impl World {
                 let Some(saved) = self.shard(number).node.saved(SHARD) else {
                     return State::Fresh;
                 };
-                let id = self.plan.id(branch);
-                match saved.finished.end(&id) {
+                let Some(id) = self.id(branch) else { return State::Fresh };
+                match saved.finished.end(id) {
                     Some(shard::End::Committed) => State::Committed,
                     Some(shard::End::Aborted) => State::Aborted,
-                    None if saved.prepared.contains_key(&id) => State::Prepared,
+                    None if saved.prepared.contains_key(id) => State::Prepared,
                     None => State::Fresh,
                 }
             }
@@ -77,32 +101,63 @@ impl World {
         }
     }
 
-    /// Asks those whose states may have changed.
+    /// Asks the shards that were touched how their branches are.
     pub(super) fn look_again(&mut self) {
-        if self.touched == 0 {
+        if self.touched.shards == 0 {
             return;
         }
         for at in 0..self.states.len() {
-            let (branch, _) = self.states[at];
-            let is_touched = match self.plan.branch(branch).at {
-                Place::Shard(number) => self.touched & 1 << number != 0,
-                Place::Database(number) => self.touched & 1 << (32 + number) != 0,
-                Place::Coordinator(_) => false,
-            };
-            if is_touched {
-                self.states[at].1 = self.ask_state(branch);
+            let (branch, before) = self.states[at];
+            let Place::Shard(number) = self.plan.branch(branch).at else { continue };
+            if self.touched.shards & 1 << number != 0 && !before.is_ended() {
+                self.set_state(at, self.ask_state(branch));
             }
         }
-        self.touched = 0;
+    }
+
+    /// A shard dies, and may forget an end that waited for a sync: all its branches are to be asked
+    /// again.
+    pub(super) fn doubt_states_at(&mut self, shard: u8) {
+        for at in 0..self.states.len() {
+            if self.plan.branch(self.states[at].0).at == Place::Shard(shard) {
+                self.set_state(at, State::Fresh);
+            }
+        }
+    }
+
+    fn set_state(&mut self, at: usize, state: State) {
+        let (branch, before) = &mut self.states[at];
+        if *before != state {
+            *before = state;
+            self.touched.transactions |= 1 << branch.transaction();
+        }
+    }
+
+    /// A database does something about a branch.
+    pub(super) fn at_database<T>(
+        &mut self,
+        number: u8,
+        branch: Branch,
+        something: impl FnOnce(&mut Database) -> T,
+    ) -> T {
+        let database = Arc::make_mut(&mut self.databases[usize::from(number)]);
+        let answer = something(database);
+        let state = database.state(branch);
+        if let Some(at) = self.states.iter().position(|(other, _)| *other == branch) {
+            self.set_state(at, state);
+        }
+        answer
     }
 
     /// Begins to watch the branches of a run.
     pub(super) fn watch(&mut self, run: RunId) {
-        let branches: Vec<_> = self.branches_of(run).collect();
-        for branch in branches {
-            if !self.states.iter().any(|(other, _)| *other == branch) {
-                self.states.push((branch, self.ask_state(branch)));
-            }
+        if self.runs.iter().any(|watched| watched.run == run) {
+            return;
+        }
+        let ids = self.branches_of(run).map(|branch| self.plan.id(branch)).collect();
+        self.runs.push(Watched { run, first: self.states.len(), ids });
+        for branch in self.branches_of(run) {
+            self.states.push((branch, self.ask_state(branch)));
         }
     }
 
@@ -123,7 +178,8 @@ impl World {
         ledger: Arc<Ledger>,
         memo: Rc<RefCell<Memo>>,
     ) -> Self {
-        let (states, touched, marks) = (Vec::new(), 0, Marks::default());
+        let (runs, states) = (Vec::new(), Vec::new());
+        let (touched, marks) = (Touched::default(), Marks::default());
         let mut world = Self {
             plan,
             coordinators,
@@ -132,15 +188,16 @@ impl World {
             network,
             cut_off,
             left,
+            runs,
             states,
             touched,
             ledger,
             memo: Some(memo),
             marks,
         };
-        let runs: Vec<_> =
-            world.ledger.facts.iter().flat_map(|facts| facts.runs.iter().copied()).collect();
-        runs.into_iter().for_each(|run| world.watch(run));
+        let ledger = Arc::clone(&world.ledger);
+        let runs = ledger.facts.iter().flat_map(|facts| &facts.runs);
+        runs.for_each(|run| world.watch(*run));
         world
     }
 

@@ -12,9 +12,10 @@ use handfast_core::{shard, transaction};
 use hashbrown::HashMap;
 
 use super::{
-    Coordinator, Death, Packet, Plan, ShardNode,
+    Coordinator, Death, Message, Packet, Place, Plan, ShardNode,
     driver::{Event, Out},
     key::{CoordinatorKey, ShardKey},
+    plan::transaction as transaction_of,
     table::Table,
 };
 use crate::{explore::Violation, invariants};
@@ -24,6 +25,9 @@ type Map<K, V> = HashMap<K, V, FixedState>;
 type Turn<I> = (u32, Event<I>, Option<Death>);
 /// What became of a node, and what left it.
 type Turned<N> = (Arc<N>, Rc<[Out]>);
+
+/// What left a node, and nothing else came of it.
+type Said = Rc<[Out]>;
 
 /// Nodes, messages and turns.
 #[derive(Default)]
@@ -35,6 +39,8 @@ pub struct Memo {
     known: Map<usize, u32>,
     coordinated: Map<Turn<(usize, transaction::Input)>, Turned<Coordinator>>,
     served: Map<Turn<shard::Input>, Turned<ShardNode>>,
+    /// What nodes say to messages that change nothing; absent if they do. By place and numbers.
+    unmoved: Map<(Place, u32, u32), Option<Said>>,
 }
 
 /// A node's state, and what does not hold in it.
@@ -141,6 +147,47 @@ impl Memo {
         let turned = (Arc::clone(self.shard_at(number).0), out);
         self.served.insert(key, turned.clone());
         turned
+    }
+
+    /// What a coordinator says to a message between peers, if that is all.
+    pub(super) fn unmoved_coordinator(
+        &mut self,
+        plan: &Plan,
+        node: &Arc<Coordinator>,
+        packet: &Packet,
+    ) -> Option<Said> {
+        let number = self.coordinator(plan, node);
+        let key = (Place::Coordinator(node.number), number, self.packet(packet));
+        if let Some(known) = self.unmoved.get(&key) {
+            return known.clone();
+        }
+        let Message::Peer(.., message) = &**packet else { return None };
+        let (of, message) = (transaction_of(message.pact.run), message.clone());
+        let event = Event::Input((of, transaction::Input::Received { message }));
+        let (after, out) = self.coordinate(plan, node, event, None);
+        let said = (self.coordinator(plan, &after) == number).then_some(out);
+        self.unmoved.insert(key, said.clone());
+        said
+    }
+
+    /// The same for a shard.
+    pub(super) fn unmoved_shard(
+        &mut self,
+        plan: &Plan,
+        node: &Arc<ShardNode>,
+        packet: &Packet,
+    ) -> Option<Said> {
+        let number = self.shard(plan, node);
+        let key = (Place::Shard(node.number), number, self.packet(packet));
+        if let Some(known) = self.unmoved.get(&key) {
+            return known.clone();
+        }
+        let Message::Peer(.., message) = &**packet else { return None };
+        let event = Event::Input(shard::Input::Received { message: message.clone() });
+        let (after, out) = self.serve(plan, node, event, None);
+        let said = (self.shard(plan, &after) == number).then_some(out);
+        self.unmoved.insert(key, said.clone());
+        said
     }
 
     /// Puts for each message the one that stands for its like.

@@ -75,6 +75,18 @@ impl Message {
         }
     }
 
+    /// The branch that it is about, if it is about one.
+    pub fn branch(&self) -> Option<Branch> {
+        match self {
+            Self::Call(branch, _)
+            | Self::Vote(branch, _)
+            | Self::Ack(branch, _)
+            | Self::Inquiry(branch)
+            | Self::Told(branch, _) => Some(*branch),
+            Self::Peer(..) => None,
+        }
+    }
+
     /// Whether it is a call to that branch that somebody waits for, or its answer.
     pub fn is_about(&self, branch: Branch) -> bool {
         match self {

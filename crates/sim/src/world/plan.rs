@@ -119,11 +119,10 @@ pub struct Plan {
     pub torn_max: Option<u8>,
     /// How often what may go wrong.
     pub budget: Budget,
-    /// In one of how many states it is asked whether all ends once nothing goes wrong any more; in
-    /// none if absent.
-    pub calm_every: Option<u64>,
     /// Whether the dead stay dead: those who live must end without them.
     pub dead_for_good: bool,
+    /// Who may die; anybody if empty.
+    pub mortals: Vec<Place>,
     /// What is wrong on purpose.
     pub mutant: Option<crate::mutants::Mutant>,
     /// The transactions' gids.
@@ -194,6 +193,10 @@ pub enum Patience {
     /// The same, but a branch in doubt asks only when nothing is under way to or from its shard. It
     /// only asks, so little is left out, and far fewer states differ.
     Inquiries,
+    /// The same, but a branch in doubt does not ask: it takes its coordinator for dead, at any time
+    /// if that is dead, and as a delay if it is not. That is what comes of all inquiries that are
+    /// lost or answered too late.
+    Suspicion,
     /// Messages have a longest delay, shorter than any timer, and silence is proof of death: a timer
     /// fires only when nothing is under way, and nothing is under way to the dead.
     All,
@@ -309,8 +312,8 @@ impl Plan {
             prunes: true,
             torn_max: None,
             budget: Budget::default(),
-            calm_every: None,
             dead_for_good: false,
+            mortals: Vec::new(),
             mutant: None,
         }
     }

@@ -37,6 +37,13 @@ impl World {
         death: Option<Death>,
     ) {
         let plan = Arc::clone(&self.plan);
+        match &event {
+            Event::Input((transaction, _)) if death.is_none() => {
+                self.touched.transactions |= 1 << transaction;
+            }
+            _ => self.touch_all_of(number),
+        }
+        self.touched.coordinators |= 1 << number;
         match self.memo.clone() {
             Some(memo) => {
                 let at = usize::from(number);
@@ -66,11 +73,14 @@ impl World {
         death: Option<Death>,
     ) {
         let plan = Arc::clone(&self.plan);
+        if death.is_some() || matches!(event, Event::Restart) {
+            self.doubt_states_at(number);
+        }
         match self.memo.clone() {
             Some(memo) => {
                 let at = usize::from(number);
                 let (after, out) = memo.borrow_mut().serve(&plan, &self.shards[at], event, death);
-                self.touched |= 1 << number;
+                self.touched.shards |= 1 << number;
                 self.shards[at] = after;
                 out.iter().cloned().for_each(|out| self.release(out));
             }
@@ -236,34 +246,37 @@ impl World {
 
     fn call_database(&mut self, number: u8, branch: Branch, call: Call, cast: Cast) {
         let fences = self.plan.fences && !self.is_wrong(Mutant::NoFence);
-        let database = self.database_mut(number);
-        let message = match call {
-            Call::Prepare { one_phase } => match database.prepare(branch, cast, one_phase) {
-                State::ReadOnly => Message::Vote(branch, Vote::ReadOnly),
-                State::Held | State::Prepared | State::Committed => {
-                    Message::Vote(branch, Vote::Yes(Default::default()))
+        let message = self.at_database(number, branch, |database| {
+            Some(match call {
+                Call::Prepare { one_phase } => match database.prepare(branch, cast, one_phase) {
+                    State::ReadOnly => Message::Vote(branch, Vote::ReadOnly),
+                    State::Held | State::Prepared | State::Committed => {
+                        Message::Vote(branch, Vote::Yes(Default::default()))
+                    }
+                    _ => Message::Vote(branch, Vote::No(text::refusal())),
+                },
+                Call::Commit { .. } => match database.end(branch, State::Committed, true) {
+                    State::Committed | State::Meddled { committed: true } => {
+                        Message::Ack(branch, Ack::Finished)
+                    }
+                    _ => Message::Ack(branch, Ack::Heuristic(String::new())),
+                },
+                Call::Abort => match database.end(branch, State::RolledBack, fences) {
+                    State::Committed | State::Meddled { committed: true } => {
+                        Message::Ack(branch, Ack::Heuristic(String::new()))
+                    }
+                    _ => Message::Ack(branch, Ack::Finished),
+                },
+                Call::Orphan { committed } => {
+                    let state = if committed { State::Committed } else { State::RolledBack };
+                    database.end(branch, state, false);
+                    return None;
                 }
-                _ => Message::Vote(branch, Vote::No(text::refusal())),
-            },
-            Call::Commit { .. } => match database.end(branch, State::Committed, true) {
-                State::Committed | State::Meddled { committed: true } => {
-                    Message::Ack(branch, Ack::Finished)
-                }
-                _ => Message::Ack(branch, Ack::Heuristic(String::new())),
-            },
-            Call::Abort => match database.end(branch, State::RolledBack, fences) {
-                State::Committed | State::Meddled { committed: true } => {
-                    Message::Ack(branch, Ack::Heuristic(String::new()))
-                }
-                _ => Message::Ack(branch, Ack::Finished),
-            },
-            Call::Orphan { committed } => {
-                let state = if committed { State::Committed } else { State::RolledBack };
-                database.end(branch, state, false);
-                self.marks.reach(Mark::OrphanFinished);
-                return;
-            }
-        };
-        self.send(message);
+            })
+        });
+        match message {
+            Some(message) => self.send(message),
+            None => self.marks.reach(Mark::OrphanFinished),
+        }
     }
 }

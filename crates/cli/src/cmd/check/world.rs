@@ -10,8 +10,6 @@ use crate::{
 
 /// After how many effects of a turn, at most, a node may die.
 const TORN_MAX: u8 = 2;
-/// In one of so many states it is asked whether all ends once nothing goes wrong any more.
-const CALM_EVERY: u64 = 64;
 
 pub fn plan(args: &Check) -> Result<Plan, Failure> {
     let at_databases = args.what == What::TwoPhase;
@@ -32,9 +30,9 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
     let Check { crashes, drops, duplicates, delays, cuts, .. } = *args;
     let ballots = args.ballots.unwrap_or(match args.what {
         What::ThreePhase => 6,
-        What::Paxos => 1,
-        What::TwoPhase | What::Shards | What::Published => 0,
+        What::Paxos | What::TwoPhase | What::Shards | What::Published => 0,
     });
+    let delays = delays + args.leaders - 1;
     plan.budget = Budget { crashes, drops, duplicates, delays, cuts, ballots, ..plan.budget };
     plan.torn_max = (crashes > 0).then_some(TORN_MAX);
     if at_databases {
@@ -43,21 +41,31 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
     plan.patience = match args.what {
         // Three-phase commit takes silence for death. Where that is so, it must hold.
         What::ThreePhase if drops + delays + cuts == 0 => Patience::All,
+        What::Paxos if args.leaders > 1 => Patience::Suspicion,
         What::Paxos => Patience::Inquiries,
         _ => Patience::None,
     };
-    if has_pact(args.what) {
-        plan.calm_every = Some(CALM_EVERY);
-        // More dead than acceptors can bear must come back first.
-        plan.dead_for_good = args.what == What::ThreePhase || crashes <= args.faults.into();
-    }
+    plan.dead_for_good = !args.restarts && matches!(args.what, What::ThreePhase | What::Paxos);
     Ok(plan)
 }
 
-/// Whether those who live must end without the dead. How often they claim to lead is bounded in
-/// such a world, so not every state has a way to the end: it is asked after calm instead.
-pub fn has_pact(what: What) -> bool {
-    matches!(what, What::ThreePhase | What::Paxos)
+/// What is walked, in a line.
+pub fn covers(plan: &Plan) -> String {
+    let wishes: Vec<_> = plan.transactions.iter().map(ToString::to_string).collect();
+    let Budget { crashes, drops, duplicates, delays, cuts, ballots, .. } = plan.budget;
+    let faults = [
+        (crashes, "crashes"),
+        (drops, "lost messages"),
+        (duplicates, "doubled messages"),
+        (delays, "answers not waited for"),
+        (cuts, "cuts"),
+        (ballots, "claims again"),
+    ];
+    let faults = faults.iter().filter(|(most, _)| *most > 0);
+    let faults: Vec<_> = faults.map(|(most, what)| format!("{what} {most}")).collect();
+    let dead = if plan.dead_for_good { "the dead stay dead" } else { "the dead start again" };
+    let budget = if faults.is_empty() { "no faults".into() } else { faults.join(", ") };
+    format!("{}; at most: {budget}; {dead}", wishes.join(", "))
 }
 
 fn decided(args: &Check, wish: Wish) -> Wish {

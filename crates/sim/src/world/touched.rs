@@ -1,0 +1,41 @@
+//! What may have changed since it was last looked at, so that not everything is looked at after
+//! every step.
+
+use super::{Facts, Message, World};
+
+/// Transactions, coordinators and shards, each a bit by its number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    pub(super) transactions: u32,
+    pub(super) coordinators: u32,
+    pub(super) shards: u32,
+}
+
+impl Touched {
+    /// Everything.
+    pub const ALL: Self = Self { transactions: !0, coordinators: !0, shards: !0 };
+
+    /// The transactions among them.
+    pub fn transactions(self, world: &World) -> impl Iterator<Item = usize> + use<> {
+        (0..world.plan.transactions.len()).filter(move |at| self.transactions & 1 << at != 0)
+    }
+
+    /// What was said about them.
+    pub fn facts(self, world: &World) -> impl Iterator<Item = (usize, &Facts)> {
+        self.transactions(world).map(|at| (at, &world.ledger.facts[at]))
+    }
+
+    /// The messages about their branches.
+    pub fn messages(self, world: &World) -> impl Iterator<Item = &Message> {
+        let about = move |message: &&Message| {
+            let branch = message.branch();
+            branch.is_some_and(|branch| self.transactions & 1 << branch.transaction() != 0)
+        };
+        world.network.iter().map(|packet| &**packet).filter(about)
+    }
+
+    /// The shards among them.
+    pub fn shards(self, world: &World) -> impl Iterator<Item = u8> + use<> {
+        (0..world.plan.shards).filter(move |at| self.shards & 1 << at != 0)
+    }
+}
