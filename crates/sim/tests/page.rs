@@ -13,8 +13,8 @@ pub fn table(name: &str, table: &str) {
     between(name, |_| table.to_owned());
 }
 
-/// The same for one row of a table, which is named by its first cell; rows are in the order of their
-/// names.
+/// The same for one row of a table, which is named by its first cell; rows are in the order of
+/// their names.
 pub fn row(name: &str, cells: &[String]) {
     let row = format!("| {} |", cells.join(" | "));
     let key = format!("| {} |", cells[0]);

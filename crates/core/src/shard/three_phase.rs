@@ -178,9 +178,9 @@ impl Step<'_> {
         }
     }
 
-    /// A lower one leads. If that one says so itself, it is alive and is followed. By hearsay it may
-    /// be dead: then this member only stands down, and asks again later. To follow it would let two
-    /// members send each other to a dead leader for ever.
+    /// A lower one leads. If that one says so itself, it is alive and is followed. By hearsay it
+    /// may be dead: then this member only stands down, and asks again later. To follow it would
+    /// let two members send each other to a dead leader for ever.
     fn stand_down(&mut self, pact: &Pact, by: Process, says: Index, leader: Index) {
         let Some(member) = self.member_of(pact, by) else { return };
         if leader >= member.branch.index {

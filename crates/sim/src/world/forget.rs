@@ -39,8 +39,8 @@ impl World {
         }
     }
 
-    /// Whether what a peer says with Paxos commit changes nothing where it arrives, and makes nobody
-    /// say anything but what is void as well.
+    /// Whether what a peer says with Paxos commit changes nothing where it arrives, and makes
+    /// nobody say anything but what is void as well.
     ///
     /// So it will stay: ballots, promises and ends only rise, and are durable; a ballot that a
     /// leader forgets in a crash it never leads again.

@@ -197,8 +197,8 @@ pub enum Patience {
     /// if that is dead, and as a delay if it is not. That is what comes of all inquiries that are
     /// lost or answered too late.
     Suspicion,
-    /// Messages have a longest delay, shorter than any timer, and silence is proof of death: a timer
-    /// fires only when nothing is under way, and nothing is under way to the dead.
+    /// Messages have a longest delay, shorter than any timer, and silence is proof of death: a
+    /// timer fires only when nothing is under way, and nothing is under way to the dead.
     All,
 }
 
