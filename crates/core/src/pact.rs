@@ -264,16 +264,24 @@ pub enum Word {
 }
 
 impl Word {
+    /// In which ballot an acceptor answers its leader; `None` for every other word.
+    pub fn ballot_answered(&self) -> Option<Ballot> {
+        match *self {
+            Self::Promise { ballot, .. }
+            | Self::Outbid { ballot, .. }
+            | Self::Accepted { proposal: Proposal { ballot, .. }, .. } => Some(ballot),
+            _ => None,
+        }
+    }
+
     /// Where it goes under this pact; `None` if the pact has no such role.
     pub fn to(&self, pact: &Pact) -> Option<Peer> {
         match *self {
             Self::Voted { acceptor, .. }
             | Self::Claim { acceptor, .. }
             | Self::Accept { acceptor, .. } => pact.acceptor(acceptor),
-            Self::Promise { ballot, .. }
-            | Self::Outbid { ballot, .. }
-            | Self::Accepted { proposal: Proposal { ballot, .. }, .. } => {
-                pact.process(ballot.leader(pact))
+            Self::Promise { .. } | Self::Outbid { .. } | Self::Accepted { .. } => {
+                pact.process(self.ballot_answered()?.leader(pact))
             }
             Self::Decided { to, .. } => pact.process(to),
             Self::PreCommit { member, .. } | Self::Asked { member, .. } => {

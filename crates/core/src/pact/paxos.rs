@@ -162,6 +162,19 @@ pub enum Phase {
     Proposing(Value, BTreeSet<u8>),
 }
 
+/// What a leader is to do after an acceptor's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing new.
+    Nothing,
+    /// Propose this to all acceptors.
+    Propose(Proposal),
+    /// This is chosen: it is decided.
+    Chosen(Value),
+    /// Wait, if it does not already: somebody else was faster, now or before.
+    Outbid,
+}
+
 impl Default for Phase {
     /// Ballot 0, in which the branches propose.
     fn default() -> Self {
@@ -180,6 +193,23 @@ impl Leader {
         Some(self.ballot)
     }
 
+    /// An acceptor answers. What is late names another ballot than the current.
+    pub fn hear(&mut self, word: Word, pact: &Pact) -> Heard {
+        match word {
+            Word::Promise { ballot, acceptor, accepted } => self
+                .promised(ballot, acceptor, accepted, pact)
+                .map_or(Heard::Nothing, Heard::Propose),
+            Word::Accepted { proposal, acceptor } => {
+                self.accepted(proposal, acceptor, pact).map_or(Heard::Nothing, Heard::Chosen)
+            }
+            Word::Outbid { ballot, promised, .. } => {
+                self.outbid(ballot, promised);
+                Heard::Outbid
+            }
+            _ => Heard::Nothing,
+        }
+    }
+
     /// How long to wait for the acceptors before claiming again. Longer with every try, and of
     /// different length for each process, lest two leaders outbid each other for ever.
     pub fn wait_ms(&self, process: Process) -> u64 {
@@ -188,7 +218,7 @@ impl Leader {
     }
 
     /// An acceptor promised. What to propose to all acceptors, once it is a majority.
-    pub fn promised(
+    fn promised(
         &mut self,
         ballot: Ballot,
         acceptor: u8,
@@ -210,7 +240,7 @@ impl Leader {
     }
 
     /// An acceptor accepted. What is chosen, once it is a majority.
-    pub fn accepted(&mut self, proposal: Proposal, acceptor: u8, pact: &Pact) -> Option<Value> {
+    fn accepted(&mut self, proposal: Proposal, acceptor: u8, pact: &Pact) -> Option<Value> {
         let Phase::Proposing(value, accepted) = &mut self.phase else { return None };
         let own = Proposal { ballot: self.ballot, value: *value };
         if proposal != own || pact.acceptor(acceptor).is_none() {
@@ -221,7 +251,7 @@ impl Leader {
     }
 
     /// An acceptor has promised a higher ballot to another leader.
-    pub fn outbid(&mut self, ballot: Ballot, promised: Ballot) {
+    fn outbid(&mut self, ballot: Ballot, promised: Ballot) {
         if ballot == self.ballot {
             self.seen = self.seen.max(promised);
             self.phase = Phase::Outbid;

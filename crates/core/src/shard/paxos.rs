@@ -5,7 +5,7 @@ use crate::{
     id::BranchId,
     pact::{
         Pact, Way, Word,
-        paxos::{Leader, Value},
+        paxos::{Heard, Leader, Value},
     },
 };
 
@@ -37,29 +37,18 @@ impl Step<'_> {
 
     /// An acceptor answers a branch of this shard that leads.
     pub(super) fn leader_word(&mut self, pact: &Pact, word: Word) {
-        let ballot = match word {
-            Word::Promise { ballot, .. } | Word::Outbid { ballot, .. } => ballot,
-            Word::Accepted { proposal, .. } => proposal.ballot,
-            _ => return,
-        };
+        let Some(ballot) = word.ballot_answered() else { return };
         let Some(member) = self.member_of(pact, ballot.leader(pact)) else { return };
         let Some(Lead::Paxos(leader)) = &mut self.inquiry(&member.branch).lead else { return };
-        match word {
-            Word::Promise { acceptor, accepted, .. } => {
-                let Some(proposal) = leader.promised(ballot, acceptor, accepted, pact) else {
-                    return;
-                };
+        match leader.hear(word, pact) {
+            // Its timer runs since it claimed.
+            Heard::Nothing | Heard::Outbid => {}
+            Heard::Propose(proposal) => {
                 for acceptor in pact.acceptor_numbers() {
                     self.send(pact, Word::Accept { proposal, acceptor });
                 }
             }
-            Word::Accepted { proposal, acceptor } => {
-                if let Some(value) = leader.accepted(proposal, acceptor, pact) {
-                    self.conclude(&member, value == Value::Prepared);
-                }
-            }
-            Word::Outbid { promised, .. } => leader.outbid(ballot, promised),
-            _ => {}
+            Heard::Chosen(value) => self.conclude(&member, value == Value::Prepared),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Decision, Known, Lead, Reason, Record, Step, Timer, Voting, peers::taken_over};
 use crate::pact::{
     Pact, Word,
-    paxos::{Change, Leader, Proposal, Value},
+    paxos::{Change, Heard, Leader, Proposal, Value},
 };
 
 impl Step<'_> {
@@ -112,29 +112,18 @@ impl Step<'_> {
         }
     }
 
-    /// As leader. An answer that is late names another ballot than the current, or comes after the
-    /// decision.
+    /// As leader; after the decision it is none any more.
     fn leader_word(&mut self, pact: &Pact, word: Word) {
         let Some(Lead::Paxos { leader, .. }) = &mut self.live.lead else { return };
-        match word {
-            Word::Promise { ballot, acceptor, accepted } => {
-                let Some(proposal) = leader.promised(ballot, acceptor, accepted, pact) else {
-                    return;
-                };
+        match leader.hear(word, pact) {
+            Heard::Nothing => {}
+            Heard::Propose(proposal) => {
                 for acceptor in pact.acceptor_numbers() {
                     self.send(pact, Word::Accept { proposal, acceptor });
                 }
             }
-            Word::Accepted { proposal, acceptor } => {
-                if let Some(value) = leader.accepted(proposal, acceptor, pact) {
-                    self.chosen(value);
-                }
-            }
-            Word::Outbid { ballot, promised, .. } => {
-                leader.outbid(ballot, promised);
-                self.wait_for_acceptors();
-            }
-            _ => {}
+            Heard::Chosen(value) => self.chosen(value),
+            Heard::Outbid => self.wait_for_acceptors(),
         }
     }
 
