@@ -9,8 +9,14 @@ use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 mod operate;
+mod saga;
+mod service;
+mod work;
 
 pub use operate::*;
+pub use saga::*;
+pub use service::*;
+pub use work::*;
 
 /// A whole transaction to run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,7 +43,23 @@ pub struct BeginTransaction {
     /// How commit or abort is decided. Everything but `log` needs shards that know each other.
     #[serde(default, skip_serializing_if = "Decide::is_log")]
     pub decide: Decide,
-    /// 1 to 64, with different names.
+    /// Leave it open: branches may be added until `:commit` or `:abort`, or until `deadline_ms` is
+    /// over. Steps are done at once, branches that prepare after `:commit`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
+    /// Within this time it must be decided, or it is aborted; no limit if absent, 60 s if `open` or
+    /// `hold` with steps. `timeout_ms` is for the votes of branches that prepare.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_ms: Option<u64>,
+    /// What its calls may use as `{{input.field}}`: an object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<serde_json::Value>,
+    /// Two-phase message: whom to ask when an open transaction's deadline is over and no word has
+    /// come. Done (2xx) means commit; refused (409, 422) means abort; anything else: asked again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Ask>,
+    /// 1 to 64, with different names; of an open transaction maybe none at first.
+    #[serde(default)]
     pub branches: Vec<Branch>,
 }
 
@@ -102,9 +124,13 @@ pub struct Branch {
     pub name: String,
     /// The configured resource.
     pub resource: String,
-    /// Only `prepare` today, which is the default.
+    /// What it does before and after the decision; `prepare` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<BranchKind>,
+    /// Which branches come before it. If absent: a step comes after the step before it in the
+    /// list, a branch that prepares after all steps, a delivery after none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Vec<String>>,
     /// Statements, for a database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sql: Option<Vec<Statement>>,
@@ -120,6 +146,39 @@ pub struct Branch {
     /// Most time to wait for one lock; the resource's setting if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_timeout_ms: Option<u64>,
+    /// What a step or delivery calls.
+    #[serde(default, rename = "do", skip_serializing_if = "Option::is_none")]
+    pub act: Option<Call>,
+    /// What takes the step back if the transaction aborts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<Call>,
+    /// A reservation (kind `prepare`): what makes it.
+    #[serde(default, rename = "try", skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<Call>,
+    /// What makes the reservation final.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Call>,
+    /// What gives the reservation back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cancel: Option<Call>,
+    /// What a delivery sends, as a CloudEvent; instead of `do`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// How a step, or a delivery, is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry: Option<Retry>,
+    /// How its undo is tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo_retry: Option<Retry>,
+    /// Whether 404 or 410 to undo or cancel means that there is nothing to undo.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub absent_is_undone: bool,
+    /// Deliveries with one key to one resource arrive in the order of their decisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order_key: Option<String>,
+    /// How hard it is to take back: a hint for `handfast saga lint` that changes nothing in a run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compensation: Option<Compensation>,
 }
 
 /// What a branch does before and after the decision.
@@ -130,92 +189,10 @@ pub enum BranchKind {
     /// Prepares and votes; then commits or aborts as decided.
     #[default]
     Prepare,
-}
-
-/// `["text", [parameters], {"rows": 1, "returns": true}]`; the last two may be left out.
-///
-/// Parameters are null, booleans, numbers, strings, or `{"bytes": "<base64>"}`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-pub struct Statement(
-    /// The text, with the database's own placeholders.
-    pub String,
-    /// The parameters, in order.
-    #[serde(default)]
-    pub Vec<serde_json::Value>,
-    /// What is expected of it.
-    #[serde(default)]
-    pub StatementOptions,
-);
-
-/// What is expected of a statement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(deny_unknown_fields)]
-pub struct StatementOptions {
-    /// How many rows it must affect or return; otherwise the transaction is aborted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<u64>,
-    /// Whether its rows are handed back.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub returns: bool,
-}
-
-/// An isolation level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Isolation {
-    /// READ COMMITTED.
-    ReadCommitted,
-    /// REPEATABLE READ.
-    RepeatableRead,
-    /// SERIALIZABLE.
-    Serializable,
-}
-
-/// One operation on a key of a shard.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(ToSchema))]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum KeyOp {
-    /// Reads and returns the value.
-    Get {
-        /// The key.
-        key: String,
-    },
-    /// Writes a value: an integer or a string.
-    Put {
-        /// The key.
-        key: String,
-        /// The value.
-        value: serde_json::Value,
-    },
-    /// Adds to an integer; refused when the sum leaves the bounds.
-    Add {
-        /// The key.
-        key: String,
-        /// What to add.
-        by: i64,
-        /// The least the sum may be.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        min: Option<i64>,
-        /// The most the sum may be.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max: Option<i64>,
-    },
-    /// Removes a key.
-    Delete {
-        /// The key.
-        key: String,
-    },
-    /// Requires a value (null: that the key is absent).
-    Expect {
-        /// The key.
-        key: String,
-        /// The value.
-        value: serde_json::Value,
-    },
+    /// Is done before the decision, and undone if that is to abort.
+    Step,
+    /// Is done after the decision to commit, until it succeeds.
+    Deliver,
 }
 
 /// What the caller is told: exactly what is known.
@@ -238,6 +215,8 @@ pub enum Outcome {
 pub enum State {
     /// Waits for votes.
     Preparing,
+    /// Its steps are being done.
+    Running,
     /// All branches voted yes; waits for `:commit` or `:abort`.
     Held,
     /// Its only branch commits in one phase, or shards decide with the node: waits for what they
@@ -289,7 +268,7 @@ pub struct Transaction {
 }
 
 /// Why a transaction was aborted.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct AbortReason {
     /// The branch that said no; absent if it was not a branch.
@@ -302,25 +281,37 @@ pub struct AbortReason {
     /// What can be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
+    /// What the service answered, where one refused.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
     /// Whether the same request may succeed if sent again under a new gid.
     pub retryable: bool,
 }
 
 /// One branch as it is known now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct BranchView {
     /// Its name.
     pub name: String,
     /// Its resource.
     pub resource: String,
+    /// What it does before and after the decision.
+    #[serde(default)]
+    pub kind: BranchKind,
+    /// Which branches come before it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<String>,
     /// The name it has at the participant.
     pub id: String,
     /// What is known of it.
     pub state: BranchState,
-    /// Tries of the second phase so far, since the node started.
+    /// Tries so far of what it waits for, since the node started.
     #[serde(default)]
     pub attempts: u32,
+    /// What a step or reservation has put out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output: Option<serde_json::Value>,
     /// The participant's last answer that was not success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_answer: Option<String>,
@@ -334,8 +325,16 @@ pub struct BranchView {
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum BranchState {
-    /// No vote yet.
+    /// Its turn has not come.
+    Waiting,
+    /// No vote, or no answer yet.
     Working,
+    /// The step is done.
+    Done,
+    /// The step is undone.
+    Undone,
+    /// Not begun, and never will be.
+    Skipped,
     /// Voted yes.
     Prepared,
     /// Wrote nothing; done.

@@ -18,6 +18,7 @@ pub mod transaction;
 
 pub mod id;
 pub mod limits;
+pub mod plan;
 pub mod retry;
 pub mod vote;
 pub mod work;

@@ -14,6 +14,8 @@ pub const REASON_BYTES_MAX: usize = 1024;
 pub const KEY_BYTES_MAX: usize = 256;
 /// Longest byte value of a shard, in bytes.
 pub const VALUE_BYTES_MAX: usize = 64 * 1024;
+/// Most bytes of what a step puts out.
+pub const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
 // `hf1_` + cluster + `_` + epoch (7 digits of base 36) + `_` + number (13) + `_` + index (2).
 const _: () = assert!(4 + CLUSTER_BYTES_MAX + 1 + 7 + 1 + 13 + 1 + 2 <= BRANCH_ID_BYTES_MAX);

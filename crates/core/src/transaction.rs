@@ -18,6 +18,13 @@
 //!                                           └─ restart: asks the members ─────▶ Decided(either)
 //! ```
 //!
+//! With a [plan](crate::plan) steps are done before the decision, and deliveries after it:
+//!
+//! ```text
+//! Begun ─▶ running ── each step: Done, then the next ── branches prepare ─▶ Decided(commit) ─▶ deliver
+//!             └─ refused, patience over, deadline, caller ─▶ Decided(abort) ─▶ undo, last one first
+//! ```
+//!
 //! Rules, with their sources (Mohan, Lindsay, Obermarck 1986, "R*"; Gray and Lamport 2006):
 //!
 //! * Nothing is recorded before the branches prepare; a crash then means abort, by presumption
@@ -40,18 +47,24 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+mod effects;
+mod live;
+mod operate;
 mod paxos;
 mod peers;
 mod state;
+mod steps;
 mod tell;
 mod three_phase;
 mod trace;
 mod words;
 
-pub use state::{Fate, Known, KnownBranch, Lead, Live, Saved, Telling, Voting};
+pub use effects::{Answer, Effect};
+pub use live::{Lead, Live, Telling, Voting};
+pub use state::{Fate, Known, KnownBranch, Saved};
 pub use words::{
-    AckWhen, Answer, Begin, BranchSpec, Case, CaseBranch, Decision, Effect, Index, Input, Reason,
-    Record, Timer, Voted,
+    AckWhen, Begin, BranchSpec, Case, CaseBranch, Decision, Index, Input, Reason, Record, Timer,
+    Voted,
 };
 
 use crate::{
@@ -81,14 +94,23 @@ impl Machine for Transaction {
             Input::Begin(begin) => step.begin(begin),
             Input::Voted { run, branch, vote } => step.voted(run, branch, vote),
             Input::Acked { run, branch, ack } => step.acked(run, branch, ack),
+            Input::Answered { run, branch, reply, took_ms } => {
+                step.answered(run, branch, reply, took_ms);
+            }
+            Input::AskedBack { run, reply } => step.asked_back(run, reply),
             Input::Fired(Timer::Votes(run)) => step.votes_timed_out(run),
             Input::Fired(Timer::Retry(run, branch)) => step.retry(run, branch),
             Input::Fired(Timer::Lead(run)) => step.lead_timed_out(run),
+            Input::Fired(Timer::Deadline(run)) => step.deadline_over(run),
             Input::Received { message } => step.received(&message),
             Input::Inquired { request, run } => step.inquired(request, run),
             Input::CommitAsked { request } => step.commit_asked(request),
             Input::AbortAsked { request, reason } => step.abort_asked(request, reason),
-            Input::RetryAsked { request } => step.retry_asked(request),
+            Input::Add { request, branch } => step.add(request, branch),
+            Input::RetryAsked { request, branch } => step.retry_asked(request, branch),
+            Input::Edit { request, branch, work, reason } => {
+                step.edit(request, branch, work, reason);
+            }
             Input::Resolved { request, branch, committed, reason } => {
                 step.resolved(request, branch, committed, reason);
             }
@@ -102,6 +124,7 @@ impl Machine for Transaction {
     fn restart(saved: &Saved, live: &mut Live, out: &mut Output<Self>) {
         let mut step = Step { known: saved.known.as_ref(), live, out };
         step.lead_again();
+        step.resume();
         step.tell_all();
     }
 
@@ -152,6 +175,9 @@ impl Step<'_> {
 
     fn start(&mut self, begin: Begin) {
         let voting = Voting::new(&begin);
+        if voting.plan.is_some() {
+            return self.begin_plan(voting, begin.request, begin.ack);
+        }
         if voting.is_paxos() {
             self.begin_ballot_0(&voting);
         }
@@ -164,6 +190,7 @@ impl Step<'_> {
                 one_phase: voting.one_phase,
                 within_ms: begin.timeout_ms,
                 pact: voting.pact.clone(),
+                given: None,
             });
         }
         self.live.waiters.push((begin.request, begin.ack));
@@ -206,15 +233,22 @@ impl Step<'_> {
                 let reason = Reason { branch: Some(name.clone()), refusal };
                 self.give_up(reason);
             }
-            Vote::Yes(_) | Vote::ReadOnly => {
-                if voting.is_held() {
-                    for (request, _) in core::mem::take(&mut self.live.waiters) {
-                        self.reply(request, Answer::Held);
-                    }
-                } else if voting.is_unanimous() {
-                    self.all_voted_yes();
-                }
+            Vote::Yes(_) | Vote::ReadOnly => self.go_on(),
+        }
+    }
+
+    /// After a yes, or the caller's word: decides, waits for the caller, or lets the next have
+    /// their turn.
+    fn go_on(&mut self) {
+        let Some(voting) = &self.live.voting else { return };
+        if voting.is_held() {
+            for (request, _) in core::mem::take(&mut self.live.waiters) {
+                self.reply(request, Answer::Held);
             }
+        } else if voting.is_unanimous() && !voting.open {
+            self.all_voted_yes();
+        } else {
+            self.take_turns();
         }
     }
 
@@ -236,13 +270,21 @@ impl Step<'_> {
     }
 
     fn votes_timed_out(&mut self, run: RunId) {
-        let Some(voting) = self.voting(run) else { return };
+        let Live { voting, telling, .. } = &*self.live;
+        let Some(voting) = voting.as_ref().filter(|voting| voting.run == run) else { return };
         if voting.is_paxos() && voting.is_unanimous() {
             // The acceptors have it; their timer runs.
             return;
         }
-        let missing = voting.branches.iter().find(|(.., vote)| vote.is_none());
+        // With a plan, only those whose turn it is are late.
+        let is_late = |at: &usize| {
+            let vote = &voting.branches[*at].2;
+            let is_asked = || telling.get(*at).is_some_and(|t| t.is_begun && !t.is_doing);
+            vote.is_none() && (voting.plan.is_none() || is_asked())
+        };
+        let missing = (0..voting.branches.len()).find(is_late).map(|at| &voting.branches[at]);
         let reason = match missing {
+            None if voting.plan.is_some() => return,
             Some((name, ..)) => Reason::own(
                 Some(name.clone()),
                 "vote_timeout",
@@ -270,7 +312,7 @@ impl Step<'_> {
 
     fn commit_asked(&mut self, request: RequestId) {
         match &mut self.live.voting {
-            Some(voting) if !voting.hold => {
+            Some(voting) if !voting.hold && !voting.open => {
                 self.reply(request, Answer::WrongState("preparing, and not held"));
             }
             Some(_) if self.live.waiters.len() >= WAITERS_MAX => {
@@ -279,11 +321,8 @@ impl Step<'_> {
             Some(voting) => {
                 // The caller's word may come before the last vote: it then is no longer held.
                 voting.hold = false;
-                let unanimous = voting.is_unanimous();
                 self.attend(request, AckWhen::Decided);
-                if unanimous {
-                    self.all_voted_yes();
-                }
+                self.seal();
             }
             None if self.known.is_some() => self.attend(request, AckWhen::Decided),
             None => self.reply(request, Answer::NoSuchTransaction),
@@ -339,7 +378,9 @@ impl Step<'_> {
 
     fn decided(&mut self, decision: Decision) -> Record {
         self.live.lead = None;
-        Record::Decided { decision, case: self.live.voting.take().map(|voting| voting.case()) }
+        let voting = self.live.voting.take();
+        let case = voting.and_then(|voting| voting.case_of(&decision, &self.live.telling));
+        Record::Decided { decision, case }
     }
 
     fn announce_record(&mut self, record: &Record) {
@@ -353,7 +394,7 @@ impl Step<'_> {
     /// asked, not run again.
     fn delegate(&mut self) {
         let voting = self.live.voting.take().expect("only a run that is voted on is delegated");
-        let case = voting.case();
+        let case = voting.case(&self.live.telling);
         self.out.force(Record::Delegated(case.clone()));
         let delegated = Known::new(&case, None);
         Step { known: Some(&delegated), live: self.live, out: self.out }.tell_all();
@@ -362,6 +403,7 @@ impl Step<'_> {
     /// Answers those who waited for the decision, tells the branches, and finishes at once if there
     /// is nobody to tell. `decided` is the state as it will be when the decision is applied.
     fn announce(&mut self, decided: &Known) {
+        self.end_steps(decided);
         let waiters = core::mem::take(&mut self.live.waiters);
         let mut after = Step { known: Some(decided), live: self.live, out: self.out };
         for (request, ack) in waiters {

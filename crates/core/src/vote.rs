@@ -62,7 +62,26 @@ pub enum Ack {
     Heuristic(String),
     /// Not known to be finished; try again.
     Unknown(String),
+    /// A service works on it; ask again after so many ms.
+    InProgress(u64),
     /// The participant answers what makes no sense or refuses for want of rights: an operator must
     /// look. Tried again all the same.
+    Broken(String),
+}
+
+/// The answer of a service that was asked to do a step.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reply {
+    /// It is done; what it put out, as JSON, is empty if that is nothing.
+    Done(Proof),
+    /// It is certainly not done and never will be, for business reasons.
+    Refused(Refusal),
+    /// The service works on it; ask again after so many ms.
+    InProgress(u64),
+    /// This call certainly did not arrive.
+    Unsent(String),
+    /// Nobody knows whether it is done.
+    Unknown(String),
+    /// The service answers what makes no sense: an operator must look.
     Broken(String),
 }

@@ -1,9 +1,11 @@
-//! What a branch does before it votes.
+//! What a branch does.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
-/// The work of one `prepare` branch.
+use crate::plan::Calls;
+
+/// The work of one branch.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
@@ -11,6 +13,8 @@ pub enum Work {
     Sql(Sql),
     /// Operations on keys of a shard.
     Keys(Vec<KeyOp>),
+    /// Calls of a service.
+    Calls(Box<Calls>),
 }
 
 /// Statements, run in order in one local transaction.
@@ -67,6 +71,8 @@ pub enum Param {
     Text(String),
     /// Bytes.
     Bytes(Vec<u8>),
+    /// What another branch has put out, or the transaction's input: `book.id`, `input.amount`.
+    Output(String),
 }
 
 /// An `f64` with the total order of its bits, so that work can be compared and hashed.

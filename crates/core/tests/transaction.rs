@@ -3,8 +3,9 @@
 
 use handfast_core::{
     id::{RequestId, RunId},
+    plan::{Ask, Call, Calls, Kind, Part, Patience, Terms},
     transaction::{AckWhen, Begin, BranchSpec, Input, Timer, Transaction},
-    vote::{Ack, Cause, Proof, Refusal, Vote},
+    vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
     work::Work,
 };
 
@@ -27,12 +28,31 @@ fn input(line: &str) -> Input {
     let words: Vec<_> = line.split(' ').collect();
     match words.as_slice() {
         ["begin", who, rest @ ..] => begin(request(who), rest),
-        [branch @ ("A" | "B" | "C"), "votes", vote @ ..] => {
+        [branch @ ("A" | "B" | "C" | "X"), "votes", vote @ ..] => {
             Input::Voted { run: run("1.1"), branch: index(branch), vote: self::vote(vote) }
         }
         [branch @ ("A" | "B" | "C"), "answers", ack @ ..] => {
             Input::Acked { run: run("1.1"), branch: index(branch), ack: self::ack(ack) }
         }
+        [branch @ ("A" | "B" | "C"), "does", reply @ ..] => Input::Answered {
+            run: run("1.1"),
+            branch: index(branch),
+            reply: self::reply(reply),
+            took_ms: if reply.contains(&"slowly") { 9_000 } else { 10 },
+        },
+        ["asked-back", reply @ ..] => {
+            Input::AskedBack { run: run("1.1"), reply: self::reply(reply) }
+        }
+        ["deadline"] => Input::Fired(Timer::Deadline(run("1.1"))),
+        ["add", who, branch, rest @ ..] => {
+            Input::Add { request: request(who), branch: spec(branch, rest, 1) }
+        }
+        ["edit", who, branch] => Input::Edit {
+            request: request(who),
+            branch: index(branch),
+            work: calls(false),
+            reason: "the address was wrong".into(),
+        },
         ["votes", "timeout"] => Input::Fired(Timer::Votes(run("1.1"))),
         ["lead", "timeout"] => Input::Fired(Timer::Lead(run("1.1"))),
         ["received", way, words @ ..] => {
@@ -45,7 +65,10 @@ fn input(line: &str) -> Input {
         ["abort-asked", who] => {
             Input::AbortAsked { request: request(who), reason: "changed my mind".into() }
         }
-        ["retry-asked", who] => Input::RetryAsked { request: request(who) },
+        ["retry-asked", who] => Input::RetryAsked { request: request(who), branch: None },
+        ["retry-asked", who, branch] => {
+            Input::RetryAsked { request: request(who), branch: Some(index(branch)) }
+        }
         ["resolve", who, branch, outcome] => Input::Resolved {
             request: request(who),
             branch: index(branch),
@@ -57,29 +80,87 @@ fn input(line: &str) -> Input {
 }
 
 /// `begin r1 A@checking B@savings [hold] [applied] [one-phase] [run 1.2] [as other]`, and
-/// `[paxos | three-phase] [F=0]` for a pact.
+/// `[paxos | three-phase] [F=0]` for a pact; see [`spec`] for branches of a plan, which may be
+/// `[open] [deadline] [ask]`.
 fn begin(request: RequestId, words: &[&str]) -> Input {
     let has = |word: &str| words.contains(&word);
     let after = |word: &str| words.windows(2).find(|pair| pair[0] == word).map(|pair| pair[1]);
-    let branches = words.iter().filter_map(|word| word.split_once('@'));
-    let spec = |(name, resource): (&str, &str)| BranchSpec {
-        name: name.into(),
-        resource: resource.into(),
-        one_phase: has("one-phase"),
-        work: Work::Keys(Vec::new()),
-    };
+    let branches = words.iter().filter(|word| word.contains('@'));
     let run = run(after("run").unwrap_or("1.1"));
     let way = words.iter().copied().find(|word| ["paxos", "three-phase"].contains(word));
+    let branches: Vec<_> = (0..).zip(branches).map(|(at, word)| spec(word, words, at)).collect();
+    let planned = has("open") || has("deadline") || words.iter().any(|word| word.contains(':'));
+    let ask = has("ask").then(|| Ask { resource: "shop".into(), call: Call::default() });
     Input::Begin(Begin {
         request,
         run,
         fingerprint: after("as").unwrap_or("this").into(),
-        branches: branches.map(spec).collect(),
+        branches,
         timeout_ms: 5000,
         ack: if has("applied") { AckWhen::Applied } else { AckWhen::Decided },
         hold: has("hold"),
         pact: way.map(|way| peers::pact(way, run, if has("F=0") { 0 } else { 1 })),
+        terms: planned.then(|| Terms {
+            open: has("open"),
+            hold: has("hold"),
+            timeout_ms: 5000,
+            deadline_ms: has("deadline").then_some(60_000),
+            ask,
+            ..Terms::default()
+        }),
     })
+}
+
+/// `A@checking` prepares; `A:step@x`, `A:final@x` (a step without undo), `A:deliver@x` and
+/// `A:reserve@x` are of a plan. In a plan every step comes after all branches before it, unless it
+/// is said to be `beside`; `+` after a kind: it uses the output of `#0`.
+fn spec(word: &str, words: &[&str], at: u8) -> BranchSpec {
+    let (name, resource) = word.split_once('@').unwrap();
+    let (name, kind) = name.split_once(':').unwrap_or((name, ""));
+    let uses = if kind.ends_with('+') { vec![0] } else { Vec::new() };
+    let (kind, work) = match kind.trim_end_matches('+') {
+        "step" => (Kind::Step, calls(true)),
+        "final" => (Kind::Step, calls(false)),
+        "deliver" => (Kind::Deliver, calls(false)),
+        "reserve" => (Kind::Prepare, calls(true)),
+        _ => (Kind::Prepare, Work::Keys(Vec::new())),
+    };
+    let in_order = words.iter().any(|word| word.contains(':')) && !words.contains(&"beside");
+    let after = if in_order && kind != Kind::Deliver { (0..at).collect() } else { Vec::new() };
+    BranchSpec {
+        name: name.into(),
+        resource: resource.into(),
+        one_phase: words.contains(&"one-phase"),
+        work,
+        part: Part {
+            kind,
+            after,
+            uses,
+            patience: Patience { attempts: Some(2), ..Patience::STEP },
+            persistence: Patience { attempts: Some(2), ..Patience::UNTIL_DONE },
+        },
+    }
+}
+
+fn calls(can_be_undone: bool) -> Work {
+    let undo = can_be_undone.then(Call::default);
+    Work::Calls(Box::new(Calls { undo, ..Calls::default() }))
+}
+
+fn reply(words: &[&str]) -> Reply {
+    match words {
+        ["done"] => Reply::Done(Proof::default()),
+        ["done", output] => Reply::Done(Proof((*output).into())),
+        ["refused"] => {
+            let (code, message) = ("service_refused".into(), "sold out".into());
+            Reply::Refused(Refusal { code, message, cause: Cause::Business })
+        }
+        ["in-progress", ..] => Reply::InProgress(500),
+        ["unsent", ..] => Reply::Unsent("connection refused".into()),
+        ["unknown", ..] => Reply::Unknown("no answer".into()),
+        ["broken"] => Reply::Broken("401".into()),
+        _ => panic!("no such answer: {words:?}"),
+    }
 }
 
 fn request(word: &str) -> RequestId {
@@ -95,6 +176,7 @@ fn index(branch: &str) -> u8 {
     match branch {
         "A" => 0,
         "B" => 1,
+        "C" => 2,
         _ => 9,
     }
 }
@@ -118,6 +200,7 @@ fn ack(words: &[&str]) -> Ack {
         ["heuristic"] => Ack::Heuristic("found otherwise".into()),
         ["unknown"] => Ack::Unknown("no answer".into()),
         ["broken"] => Ack::Broken("permission denied".into()),
+        ["in-progress"] => Ack::InProgress(500),
         _ => panic!("no such answer: {words:?}"),
     }
 }

@@ -37,7 +37,7 @@ pub struct TransactionPage {
 
 /// What the list may be filtered by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::IntoParams))]
+#[cfg_attr(feature = "openapi", derive(ToSchema, utoipa::IntoParams))]
 #[cfg_attr(feature = "openapi", into_params(parameter_in = Query))]
 #[serde(deny_unknown_fields)]
 pub struct ListFilter {
@@ -79,6 +79,69 @@ pub struct Resolve {
     pub outcome: Outcome,
     /// Why; kept in the log.
     pub reason: String,
+}
+
+/// An operator has branches tried again now.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RetryNow {
+    /// Which branch; all that wait if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Why; kept in the node's log of operators' words.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// An operator gives a branch other calls, and has it tried again.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// The branch, with its name, resource and kind as they were, and its calls as they shall be.
+    pub branch: super::Branch,
+    /// Why; kept in the log.
+    pub reason: String,
+}
+
+/// What would follow from an operator's word; nothing has happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct DryRun {
+    /// What would be recorded, in order.
+    pub records: Vec<String>,
+    /// What would be done then, in order.
+    pub effects: Vec<String>,
+}
+
+/// One word to many transactions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Bulk {
+    /// To which.
+    pub filter: ListFilter,
+    /// Why; kept in the log.
+    #[serde(default)]
+    pub reason: String,
+    /// Only tell what would follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// What became of one word to many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct BulkDone {
+    /// Those that took it; with `dry_run`, that would be told.
+    pub taken: Vec<String>,
+    /// Those that did not, and why.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub refused: std::collections::BTreeMap<String, String>,
+    /// Give it as the filter's `after` to go on; absent when all are done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A resource as the node sees it.

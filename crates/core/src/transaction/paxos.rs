@@ -12,7 +12,8 @@ impl Step<'_> {
     /// run after a crash.
     pub(super) fn begin_ballot_0(&mut self, voting: &Voting) {
         let Some(pact) = voting.pact.clone() else { return };
-        self.out.force(Record::Begun { case: voting.case(), pact });
+        let case = voting.case(&self.live.telling);
+        self.out.force(Record::Begun { case, pact: Some(pact), plan: None });
         let leader = Leader::default();
         self.live.lead = Some(Lead::Paxos { leader, is_timed: false, reason: None });
     }

@@ -1,16 +1,18 @@
 //! What a transaction knows: the saved half and the live half.
 
-use alloc::{collections::BTreeSet, format, string::String, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 
-use super::words::{AckWhen, Begin, Case, CaseBranch, Decision, Index, Reason, Record, Voted};
+use super::words::{Case, CaseBranch, Decision, Index, Record, Voted};
 use crate::{
-    id::{RequestId, RunId},
+    id::RunId,
     machine::Summary,
     pact::{
-        Pact, Way,
-        paxos::{Acceptor, Ballot, Change, Leader},
+        Pact,
+        paxos::{Acceptor, Ballot, Change},
     },
-    vote::{Proof, Vote},
+    plan::{Kind, Plan, Planned},
+    vote::Proof,
+    work::Work,
 };
 
 /// What the log knows of a transaction; `None` until something is recorded.
@@ -27,8 +29,8 @@ pub struct Known {
     pub run: RunId,
     /// What the request was.
     pub fingerprint: String,
-    /// The decision; `None` while it is delegated to the only writing branch, or while those of the
-    /// pact decide.
+    /// The decision; `None` while it is delegated to the only writing branch, while those of the
+    /// pact decide, or while a plan is carried out.
     pub decision: Option<Decision>,
     /// All branches, in the caller's order.
     pub branches: Vec<KnownBranch>,
@@ -36,6 +38,10 @@ pub struct Known {
     pub finished: bool,
     /// What the members were told.
     pub pact: Option<Pact>,
+    /// What is to be done; `None` if all branches are plain ones that prepare.
+    pub plan: Option<Arc<Plan>>,
+    /// No branch is added any more, and those that prepare may have begun to.
+    pub sealed: bool,
     /// Paxos: what this node promised as acceptor 0.
     pub acceptor: Acceptor,
     /// Paxos: the highest ballot that this node used as leader.
@@ -49,9 +55,9 @@ pub struct KnownBranch {
     pub name: String,
     /// Where it runs.
     pub resource: String,
-    /// How it voted.
+    /// How it voted; of a step, whether it is done.
     pub vote: Voted,
-    /// What the participant wants to be told again.
+    /// What the participant wants to be told again; of a step or reservation, what it put out.
     pub proof: Proof,
     /// What is known of its end.
     pub fate: Fate,
@@ -60,8 +66,11 @@ pub struct KnownBranch {
 /// What the log knows of a branch's end.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Fate {
-    /// Nothing (which includes success: that is recorded for all branches at once).
+    /// Nothing (which includes success of a branch that prepares: that is recorded for all of them
+    /// at once).
     Open,
+    /// A step is undone, or a delivery has arrived.
+    Applied,
     /// Only an operator can mend what its participant answers.
     Stuck(String),
     /// Finished against the decision.
@@ -76,21 +85,15 @@ pub enum Fate {
 }
 
 impl KnownBranch {
-    /// Whether the participant must still be told: not after it was found or declared finished.
-    pub fn is_pending(&self) -> bool {
-        self.vote.is_in_doubt() && matches!(self.fate, Fate::Open | Fate::Stuck(_))
+    fn new(name: String, resource: String, vote: Voted, proof: Proof) -> Self {
+        Self { name, resource, vote, proof, fate: Fate::Open }
     }
 }
 
 impl From<&CaseBranch> for KnownBranch {
     fn from(branch: &CaseBranch) -> Self {
-        Self {
-            name: branch.name.clone(),
-            resource: branch.resource.clone(),
-            vote: branch.vote,
-            proof: branch.proof.clone(),
-            fate: Fate::Open,
-        }
+        let (name, resource) = (branch.name.clone(), branch.resource.clone());
+        Self::new(name, resource, branch.vote, branch.proof.clone())
     }
 }
 
@@ -103,18 +106,50 @@ impl Known {
             branches: case.branches.iter().map(KnownBranch::from).collect(),
             finished: false,
             pact: None,
+            plan: None,
+            sealed: false,
             acceptor: Acceptor::default(),
             claimed: Ballot::default(),
         }
     }
 
-    fn begun(case: &Case, pact: &Pact) -> Self {
-        Self { pact: Some(pact.clone()), ..Self::new(case, None) }
+    fn begun(case: &Case, pact: Option<&Pact>, plan: Option<&Arc<Plan>>) -> Self {
+        Self { pact: pact.cloned(), plan: plan.cloned(), ..Self::new(case, None) }
     }
 
-    /// Not this node alone decides: its branches must not be told anything yet.
+    /// Not this node alone decides.
     pub fn is_left_to_pact(&self) -> bool {
         self.decision.is_none() && self.pact.is_some()
+    }
+
+    /// It began, and is not decided: its branches must not be told anything yet.
+    pub fn is_undecided(&self) -> bool {
+        self.decision.is_none() && (self.pact.is_some() || self.plan.is_some())
+    }
+
+    /// What a branch does before and after the decision.
+    pub fn kind(&self, branch: Index) -> Kind {
+        self.plan.as_ref().map_or(Kind::Prepare, |plan| plan.kind(branch))
+    }
+
+    /// Whether the decision means anything to a branch.
+    pub fn concerns(&self, branch: Index) -> bool {
+        let aborts = matches!(self.decision, Some(Decision::Abort(_)));
+        let Some(told) = self.branches.get(usize::from(branch)) else { return false };
+        match self.kind(branch) {
+            Kind::Prepare => told.vote.is_in_doubt(),
+            Kind::Step => {
+                let has_undo = self.plan.as_ref().is_some_and(|plan| plan.has_undo(branch));
+                aborts && has_undo && told.vote.is_in_doubt()
+            }
+            Kind::Deliver => self.decision == Some(Decision::Commit),
+        }
+    }
+
+    /// Whether a branch must still be told: not after it was found or declared finished.
+    pub fn is_pending(&self, branch: Index) -> bool {
+        let fate = self.branches.get(usize::from(branch)).map(|told| &told.fate);
+        matches!(fate, Some(Fate::Open | Fate::Stuck(_))) && self.concerns(branch)
     }
 
     /// A branch is known to have ended otherwise than was decided.
@@ -123,7 +158,7 @@ impl Known {
         self.branches.iter().any(|branch| match branch.fate {
             Fate::Heuristic(_) => true,
             Fate::Resolved { committed, .. } => committed != commit,
-            Fate::Open | Fate::Stuck(_) => false,
+            Fate::Open | Fate::Applied | Fate::Stuck(_) => false,
         })
     }
 
@@ -136,6 +171,7 @@ impl Known {
     /// The state's name: what it waits for, or how it ended.
     pub fn state(&self) -> &'static str {
         match &self.decision {
+            None if self.plan.is_some() => "running",
             None => "deciding",
             Some(_) if self.is_mixed() => "mixed",
             Some(Decision::Commit) if self.finished => "committed",
@@ -155,8 +191,11 @@ impl Saved {
             (known @ None, Record::Decided { decision, case: Some(case) }) => {
                 *known = Some(Known::new(case, Some(decision.clone())));
             }
-            (known @ None, Record::Begun { case, pact } | Record::PreCommitted { case, pact }) => {
-                *known = Some(Known::begun(case, pact))
+            (known @ None, Record::Begun { case, pact, plan }) => {
+                *known = Some(Known::begun(case, pact.as_ref(), plan.as_ref()));
+            }
+            (known @ None, Record::PreCommitted { case, pact }) => {
+                *known = Some(Known::begun(case, Some(pact), None));
             }
             (Some(known), record) => known.apply(record),
             (None, _) => {}
@@ -183,15 +222,24 @@ impl Saved {
 }
 
 impl Known {
-    fn apply(&mut self, record: &Record) {
+    pub(super) fn apply(&mut self, record: &Record) {
         match record {
             Record::Decided { decision, case } if self.decision.is_none() => {
                 self.decision = Some(decision.clone());
                 // What was begun did not know the votes.
                 if let Some(case) = case.as_ref().filter(|case| case.run == self.run) {
-                    self.branches = case.branches.iter().map(KnownBranch::from).collect();
+                    self.take_votes(case);
                 }
             }
+            Record::Added { name, resource, planned } => self.add(name, resource, planned),
+            Record::Sealed => self.sealed = true,
+            Record::Done { branch, output, .. } => {
+                if let Some(told) = self.branches.get_mut(usize::from(*branch)) {
+                    (told.vote, told.proof, told.fate) = (Voted::Yes, output.clone(), Fate::Open);
+                }
+            }
+            Record::Applied { branch } => self.set_fate(*branch, Fate::Applied),
+            Record::Edited { branch, work, .. } => self.edit(*branch, work),
             Record::Heuristic { branch, detail } => {
                 self.set_fate(*branch, Fate::Heuristic(detail.clone()));
             }
@@ -211,116 +259,39 @@ impl Known {
         }
     }
 
+    /// What a step put out is recorded when it is done, and not again.
+    fn take_votes(&mut self, case: &Case) {
+        if self.plan.is_none() {
+            self.branches = case.branches.iter().map(KnownBranch::from).collect();
+            return;
+        }
+        for (told, voted) in self.branches.iter_mut().zip(&case.branches) {
+            told.vote = voted.vote;
+            told.fate = Fate::Open;
+            if !voted.proof.0.is_empty() {
+                told.proof = voted.proof.clone();
+            }
+        }
+    }
+
+    fn add(&mut self, name: &str, resource: &str, planned: &Planned) {
+        let Some(plan) = &mut self.plan else { return };
+        Arc::make_mut(plan).branches.push(planned.clone());
+        let (vote, proof) = (Voted::Unknown, Proof::default());
+        self.branches.push(KnownBranch::new(name.into(), resource.into(), vote, proof));
+    }
+
+    fn edit(&mut self, branch: Index, work: &Work) {
+        let Some(plan) = &mut self.plan else { return };
+        if let Some(planned) = Arc::make_mut(plan).branches.get_mut(usize::from(branch)) {
+            planned.work = work.clone();
+            self.set_fate(branch, Fate::Open);
+        }
+    }
+
     fn set_fate(&mut self, branch: Index, fate: Fate) {
         if let Some(branch) = self.branches.get_mut(usize::from(branch)) {
             branch.fate = fate;
         }
     }
-}
-
-/// What a crash forgets.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Live {
-    /// The run that waits for votes, until it is decided.
-    pub voting: Option<Voting>,
-    /// How deciding goes with those of the pact.
-    pub lead: Option<Lead>,
-    /// Callers who wait for an answer.
-    pub waiters: Vec<(RequestId, AckWhen)>,
-    /// By branch: how telling the decision goes. Empty until there is one.
-    pub telling: Vec<Telling>,
-}
-
-/// How a run with a pact is being decided.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Lead {
-    /// As a leader of Paxos commit; in ballot 0 that is also the collector of votes.
-    Paxos {
-        /// Ballot and answers.
-        leader: Leader,
-        /// Whether its timer runs.
-        is_timed: bool,
-        /// Why it wants to abort, if it does; what is chosen may be commit all the same.
-        reason: Option<Reason>,
-    },
-    /// Three-phase: all voted yes; these members are precommitted.
-    PreCommit(BTreeSet<Index>),
-    /// Three-phase, after a restart: the members decide, and are asked.
-    Asking,
-}
-
-/// A run that waits for votes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Voting {
-    /// Its id.
-    pub run: RunId,
-    /// What the request was.
-    pub fingerprint: String,
-    /// Whether it waits for the caller's word after the votes.
-    pub hold: bool,
-    /// Whether its only branch keeps its work open instead of preparing.
-    pub one_phase: bool,
-    /// How it is decided, if not by this node's log alone.
-    pub pact: Option<Pact>,
-    /// The branches, and their votes so far.
-    pub branches: Vec<(String, String, Option<Vote>)>,
-}
-
-impl Voting {
-    pub(super) fn new(begin: &Begin) -> Self {
-        let specs = &begin.branches;
-        let pact = begin.pact.clone().filter(Pact::outlives_coordinator);
-        let one_phase = specs.len() == 1 && specs[0].one_phase && !begin.hold && pact.is_none();
-        Self {
-            run: begin.run,
-            fingerprint: begin.fingerprint.clone(),
-            // Members that take over do not wait for the caller's word.
-            hold: begin.hold && pact.is_none(),
-            one_phase,
-            pact,
-            branches: specs.iter().map(|s| (s.name.clone(), s.resource.clone(), None)).collect(),
-        }
-    }
-
-    /// Whether acceptors decide.
-    pub fn is_paxos(&self) -> bool {
-        self.pact.as_ref().is_some_and(|pact| pact.way == Way::Paxos)
-    }
-
-    /// All branches voted, and none voted no.
-    pub fn is_unanimous(&self) -> bool {
-        self.branches.iter().all(|(.., vote)| matches!(vote, Some(Vote::Yes(_) | Vote::ReadOnly)))
-    }
-
-    /// All branches voted, none no, and it waits for the caller's word.
-    pub fn is_held(&self) -> bool {
-        self.hold && self.is_unanimous()
-    }
-
-    /// What a decision taken now is about. A branch that has not voted may yet prepare.
-    pub(super) fn case(&self) -> Case {
-        let branches = self.branches.iter().map(|(name, resource, vote)| {
-            let (vote, proof) = match vote {
-                Some(Vote::Yes(proof)) => (Voted::Yes, proof.clone()),
-                Some(Vote::ReadOnly) => (Voted::ReadOnly, Proof::default()),
-                Some(Vote::No(_)) => (Voted::No, Proof::default()),
-                Some(Vote::Lost(_)) | None => (Voted::Unknown, Proof::default()),
-            };
-            CaseBranch { name: name.clone(), resource: resource.clone(), vote, proof }
-        });
-        Case { run: self.run, fingerprint: self.fingerprint.clone(), branches: branches.collect() }
-    }
-}
-
-/// How telling one branch the decision goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Telling {
-    /// It was told, and has not answered yet.
-    pub is_asked: bool,
-    /// It answered that it is finished.
-    pub is_finished: bool,
-    /// Tries that did not succeed, since the node started.
-    pub tries: u32,
-    /// Its last answer that was not success.
-    pub last_answer: Option<String>,
 }

@@ -1,20 +1,22 @@
 //! After the decision: telling the branches until each is proved finished.
 
-use alloc::string::String;
+use alloc::{string::String, sync::Arc};
 
 use super::{
     Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Step, Telling, Timer, indices,
 };
 use crate::{
-    id::{RequestId, RunId},
+    id::RunId,
+    plan::{Given, Kind, Plan, Verb},
     retry,
     vote::{Ack, Cause},
 };
 
 impl<'a> Step<'a> {
-    /// Tells every branch that is pending and not being told at this moment.
+    /// Tells every branch that is pending, whose turn it is, and that is not being told at this
+    /// moment.
     pub(super) fn tell_all(&mut self) {
-        let open = |known: &&Known| !known.finished && !known.is_left_to_pact();
+        let open = |known: &&Known| !known.finished && !known.is_undecided();
         let Some(known) = self.known.filter(open) else { return };
         for branch in indices(known) {
             self.tell(known, branch);
@@ -22,40 +24,75 @@ impl<'a> Step<'a> {
     }
 
     fn tell(&mut self, known: &Known, branch: Index) {
-        let told = &known.branches[usize::from(branch)];
+        let is_turn = known.is_pending(branch) && self.is_turn_to_tell(known, branch);
         let telling = self.telling(known, branch);
-        if !told.is_pending() || telling.is_asked || telling.is_finished {
+        if !is_turn || telling.is_asked || telling.is_finished {
             return;
         }
         telling.is_asked = true;
+        let attempt = telling.tries.saturating_add(1);
+        let told = &known.branches[usize::from(branch)];
         let (run, resource, proof) = (known.run, told.resource.clone(), told.proof.clone());
+        let given = known.plan.as_ref().map(|plan| given(known, plan, branch, attempt));
         let one_phase = known.decision.is_none();
-        self.out.effect(match known.decision {
-            Some(Decision::Abort(_)) => Effect::Abort { run, branch, resource, proof },
-            Some(Decision::Commit) | None => {
-                Effect::Commit { run, branch, resource, proof, one_phase }
+        let verb = match known.kind(branch) {
+            Kind::Prepare => None,
+            Kind::Step => Some(Verb::Undo),
+            Kind::Deliver => Some(Verb::Deliver),
+        };
+        self.out.effect(match (verb, given, &known.decision) {
+            (Some(verb), Some(given), _) => {
+                let persistence = &given.plan.branches[usize::from(branch)].part.persistence;
+                let within_ms = persistence.call_ms;
+                Effect::Call { run, branch, resource, verb, within_ms, given }
+            }
+            (_, given, Some(Decision::Abort(_))) => {
+                Effect::Abort { run, branch, resource, proof, given }
+            }
+            (_, given, Some(Decision::Commit) | None) => {
+                Effect::Commit { run, branch, resource, proof, one_phase, given }
             }
         });
     }
 
+    /// A step is undone after all that came after it, and no sooner than its do has been answered;
+    /// a delivery goes after those before it.
+    fn is_turn_to_tell(&self, known: &Known, branch: Index) -> bool {
+        let Some(plan) = &known.plan else { return true };
+        let telling = |other: Index| self.live.telling.get(usize::from(other));
+        let is_over = |other: Index| {
+            let finished = telling(other).is_some_and(|telling| telling.is_finished);
+            finished || !known.is_pending(other)
+        };
+        match plan.kind(branch) {
+            Kind::Prepare => true,
+            Kind::Step => plan.followers(branch).all(|other| {
+                let is_doing = telling(other).is_some_and(|telling| telling.is_doing);
+                plan.kind(other) != Kind::Step || (is_over(other) && !is_doing)
+            }),
+            Kind::Deliver => {
+                plan.branches[usize::from(branch)].part.after.iter().all(|other| is_over(*other))
+            }
+        }
+    }
+
     pub(super) fn acked(&mut self, run: RunId, branch: Index, ack: Ack) {
         let Some(known) = self.told(run) else { return };
-        let Some(told) = known.branches.get(usize::from(branch)).filter(|b| b.is_pending()) else {
-            return;
-        };
+        let Some(told) = known.branches.get(usize::from(branch)) else { return };
         let telling = self.telling(known, branch);
+        if !known.is_pending(branch) || telling.is_doing {
+            return;
+        }
         telling.is_asked = false;
         if telling.is_finished {
             return;
         }
         match ack {
-            Ack::Finished => {
+            Ack::Finished if known.decision.is_none() => {
                 telling.is_finished = true;
-                match known.decision {
-                    Some(_) => self.finish_if_all_told(known),
-                    None => self.delegate_answered(known, Decision::Commit),
-                }
+                self.delegate_answered(known, Decision::Commit);
             }
+            Ack::Finished => self.applied(known, branch),
             Ack::Heuristic(detail) if known.decision.is_none() => {
                 telling.is_finished = true;
                 let name = Some(told.name.clone());
@@ -65,11 +102,30 @@ impl<'a> Step<'a> {
             Ack::Heuristic(detail) => self.heuristic(known, branch, detail),
             Ack::Unknown(detail) => self.try_later(known, branch, detail, false),
             Ack::Broken(detail) => self.try_later(known, branch, detail, true),
+            Ack::InProgress(after_ms) => {
+                telling.last_answer = Some("in progress".into());
+                self.arm(Timer::Retry(run, branch), after_ms);
+            }
+        }
+    }
+
+    /// The branch has applied the decision. Of branches that prepare nothing is noted: to tell them
+    /// again costs little. Services are spared it, and their order of undoing is kept.
+    pub(super) fn applied(&mut self, known: &Known, branch: Index) {
+        self.telling(known, branch).is_finished = true;
+        if self.is_all_told(known) {
+            return self.finish_if_all_told(known);
+        }
+        if known.kind(branch) != Kind::Prepare {
+            self.out.note(Record::Applied { branch });
+        }
+        for other in indices(known) {
+            self.tell(known, other);
         }
     }
 
     /// The only branch told what became of it: that is the decision.
-    fn delegate_answered(&mut self, known: &Known, decision: Decision) {
+    pub(super) fn delegate_answered(&mut self, known: &Known, decision: Decision) {
         self.out.force(Record::Decided { decision: decision.clone(), case: None });
         let decided = Known { decision: Some(decision), ..known.clone() };
         self.announce(&decided);
@@ -86,97 +142,50 @@ impl<'a> Step<'a> {
     }
 
     fn try_later(&mut self, known: &Known, branch: Index, detail: String, broken: bool) {
+        let persistence = known.plan.as_ref().and_then(|plan| {
+            plan.branches.get(usize::from(branch)).map(|planned| &planned.part.persistence)
+        });
         let telling = self.telling(known, branch);
         telling.tries = telling.tries.saturating_add(1);
         telling.last_answer = Some(detail.clone());
-        let after_ms = if broken { retry::CAP_MS } else { retry::backoff_ms(telling.tries) };
-        self.arm(Timer::Retry(known.run, branch), after_ms);
+        let (wait_ms, is_over) = match persistence {
+            _ if broken => {
+                (persistence.map_or(retry::CAP_MS, |persistence| persistence.cap_ms), true)
+            }
+            Some(persistence) => {
+                let wait_ms = persistence.wait_ms(telling.tries);
+                telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
+                (wait_ms, persistence.is_over(telling.tries, telling.spent_ms))
+            }
+            None => (retry::backoff_ms(telling.tries), false),
+        };
+        self.arm(Timer::Retry(known.run, branch), wait_ms);
         let is_new = known.branches[usize::from(branch)].fate == Fate::Open;
-        if broken && is_new {
+        if is_over && is_new {
             self.out.note(Record::Stuck { branch, detail });
         }
     }
 
     pub(super) fn retry(&mut self, run: RunId, branch: Index) {
-        let Some(known) = self.told(run).filter(|known| usize::from(branch) < known.branches.len())
-        else {
+        if self.do_now(run, branch) {
             return;
-        };
-        self.tell(known, branch);
+        }
+        let known = self.told(run).filter(|known| usize::from(branch) < known.branches.len());
+        if let Some(known) = known {
+            self.tell(known, branch);
+        }
     }
 
     /// The run, if its branches are being told.
     fn told(&self, run: RunId) -> Option<&'a Known> {
         let known = self.known.filter(|known| known.run == run && !known.finished);
-        known.filter(|known| !known.is_left_to_pact())
-    }
-
-    pub(super) fn retry_asked(&mut self, request: RequestId) {
-        match self.known {
-            Some(known) if !known.finished => {
-                self.tell_all();
-                self.reply(request, Answer::Taken);
-            }
-            Some(known) => self.reply(request, Answer::WrongState(known.state())),
-            None if self.live.voting.is_some() => {
-                self.reply(request, Answer::WrongState("preparing"));
-            }
-            None => self.reply(request, Answer::NoSuchTransaction),
-        }
-    }
-
-    pub(super) fn resolved(
-        &mut self,
-        request: RequestId,
-        branch: Index,
-        committed: bool,
-        reason: String,
-    ) {
-        let Some(known) = self.known else {
-            return self.reply(request, Answer::NoSuchTransaction);
-        };
-        let open = known.branches.get(usize::from(branch)).filter(|b| b.vote.is_in_doubt());
-        // What a pact decides is resolved only once the votes are in: it may have been forgotten by
-        // all who could tell, and the operator saw how it ended.
-        let is_voting = self.live.voting.is_some();
-        let Some(told) = open.filter(|_| !known.finished && !is_voting) else {
-            return self.reply(request, Answer::WrongState(known.state()));
-        };
-        if self.telling(known, branch).is_finished {
-            return self.reply(request, Answer::WrongState("finished at the participant"));
-        }
-        if matches!(told.fate, Fate::Resolved { .. }) {
-            return self.reply(request, Answer::WrongState("already resolved"));
-        }
-        self.out.force(Record::Resolved { branch, committed, reason: reason.clone() });
-        self.reply(request, Answer::Taken);
-        let mut resolved = known.clone();
-        resolved.branches[usize::from(branch)].fate =
-            Fate::Resolved { committed, reason: reason.clone() };
-        if known.decision.is_some() {
-            return self.announce(&resolved);
-        }
-        let decision = if committed {
-            Decision::Commit
-        } else {
-            let name = Some(told.name.clone());
-            Decision::Abort(Reason::own(name, "resolved", reason, Cause::Business))
-        };
-        self.live.lead = None;
-        self.delegate_answered(&resolved, decision);
+        known.filter(|known| !known.is_undecided())
     }
 
     /// Records the end once every branch is proved or declared finished. Lazy: lost in a crash, the
     /// branches are only told once more.
     pub(super) fn finish_if_all_told(&mut self, known: &Known) {
-        let is_done = |branch: Index| {
-            let told = &known.branches[usize::from(branch)];
-            let finished =
-                self.live.telling.get(usize::from(branch)).is_some_and(|t| t.is_finished);
-            finished || !told.vote.is_in_doubt() || matches!(told.fate, Fate::Resolved { .. })
-        };
-        let all = indices(known).all(is_done);
-        if !all || known.finished {
+        if known.finished || !self.is_all_told(known) {
             return;
         }
         self.out.note(Record::Finished);
@@ -188,9 +197,29 @@ impl<'a> Step<'a> {
         self.live.telling.clear();
     }
 
+    fn is_all_told(&self, known: &Known) -> bool {
+        indices(known).all(|branch| {
+            let telling = self.live.telling.get(usize::from(branch));
+            let fate = &known.branches[usize::from(branch)].fate;
+            telling.is_some_and(|telling| telling.is_finished)
+                || !known.concerns(branch)
+                || matches!(fate, Fate::Applied | Fate::Resolved { .. })
+        })
+    }
+
     /// `branch` must be one of `known`'s.
-    fn telling(&mut self, known: &Known, branch: Index) -> &mut Telling {
+    pub(super) fn telling(&mut self, known: &Known, branch: Index) -> &mut Telling {
         self.live.telling.resize(known.branches.len(), Telling::default());
         &mut self.live.telling[usize::from(branch)]
     }
+}
+
+/// What a branch's call may use once it is decided.
+fn given(known: &Known, plan: &Arc<Plan>, branch: Index, attempt: u32) -> Given {
+    let output = |used: &Index| {
+        let told = known.branches.get(usize::from(*used))?;
+        (!told.proof.0.is_empty()).then(|| (*used, told.proof.clone()))
+    };
+    let outputs = plan.branches[usize::from(branch)].part.uses.iter().filter_map(output).collect();
+    Given { plan: Arc::clone(plan), outputs, attempt }
 }

@@ -10,7 +10,8 @@ impl Step<'_> {
     /// back without this record knows that nobody can have committed.
     pub(super) fn precommit(&mut self, pact: Pact) {
         let Some(voting) = self.live.voting.take() else { return };
-        self.out.force(Record::PreCommitted { case: voting.case(), pact: pact.clone() });
+        let case = voting.case(&self.live.telling);
+        self.out.force(Record::PreCommitted { case, pact: pact.clone() });
         self.live.lead = Some(Lead::PreCommit(BTreeSet::new()));
         self.order_members(&pact, &BTreeSet::new());
     }

@@ -2,10 +2,11 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Answer, Case, Decision, Effect, Input, Reason, Record, Timer, Voted};
+use super::{Answer, BranchSpec, Case, Decision, Effect, Input, Reason, Record, Timer, Voted};
 use crate::{
     id::RunId,
-    vote::{Ack, Vote},
+    plan::{Given, Kind, Part, Plan, Verb},
+    vote::{Ack, Reply, Vote},
 };
 
 impl Display for RunId {
@@ -20,6 +21,7 @@ impl Display for Timer {
             Self::Votes(run) => write!(f, "votes {run}"),
             Self::Retry(run, branch) => write!(f, "retry {run} #{branch}"),
             Self::Lead(run) => write!(f, "lead {run}"),
+            Self::Deadline(run) => write!(f, "deadline {run}"),
         }
     }
 }
@@ -43,7 +45,29 @@ impl Display for Ack {
             Self::Heuristic(detail) => write!(f, "heuristic {detail}"),
             Self::Unknown(detail) => write!(f, "unknown {detail}"),
             Self::Broken(detail) => write!(f, "broken {detail}"),
+            Self::InProgress(after_ms) => write!(f, "in progress, again after {after_ms}"),
         }
+    }
+}
+
+impl Display for Reply {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Done(output) if output.0.is_empty() => f.write_str("done"),
+            Self::Done(output) => write!(f, "done {}", output.0),
+            Self::Refused(refusal) => write!(f, "refused {}", refusal.code),
+            Self::InProgress(after_ms) => write!(f, "in progress, again after {after_ms}"),
+            Self::Unsent(detail) => write!(f, "unsent {detail}"),
+            Self::Unknown(detail) => write!(f, "unknown {detail}"),
+            Self::Broken(detail) => write!(f, "broken {detail}"),
+        }
+    }
+}
+
+impl Display for Given {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "try {}", self.attempt)?;
+        self.outputs.iter().try_for_each(|(branch, output)| write!(f, " #{branch}={}", output.0))
     }
 }
 
@@ -53,25 +77,76 @@ impl Display for Input {
             Self::Begin(begin) => {
                 write!(f, "begin r{} run {}", begin.request.0, begin.run)?;
                 for branch in &begin.branches {
-                    write!(f, " {}@{}", branch.name, branch.resource)?;
+                    write!(f, " {branch}")?;
                 }
                 Ok(())
             }
             Self::Voted { run, branch, vote } => write!(f, "voted {run} #{branch} {vote}"),
             Self::Acked { run, branch, ack } => write!(f, "acked {run} #{branch} {ack}"),
+            Self::Answered { run, branch, reply, took_ms } => {
+                write!(f, "answered {run} #{branch} after {took_ms}: {reply}")
+            }
+            Self::AskedBack { run, reply } => write!(f, "asked back {run} {reply}"),
+            Self::Add { request, branch } => write!(f, "add r{} {branch}", request.0),
+            Self::Edit { request, branch, reason, .. } => {
+                write!(f, "edit r{} #{branch} {reason}", request.0)
+            }
             Self::Fired(timer) => write!(f, "fired {timer}"),
             Self::Inquired { request, run } => write!(f, "inquired r{} {run}", request.0),
             Self::CommitAsked { request } => write!(f, "commit-asked r{}", request.0),
             Self::AbortAsked { request, reason } => {
                 write!(f, "abort-asked r{} {reason}", request.0)
             }
-            Self::RetryAsked { request } => write!(f, "retry-asked r{}", request.0),
+            Self::RetryAsked { request, branch: None } => write!(f, "retry-asked r{}", request.0),
+            Self::RetryAsked { request, branch: Some(branch) } => {
+                write!(f, "retry-asked r{} #{branch}", request.0)
+            }
             Self::Resolved { request, branch, committed, reason } => {
                 let word = if *committed { "committed" } else { "aborted" };
                 write!(f, "resolved r{} #{branch} {word} {reason}", request.0)
             }
             Self::Received { message } => write!(f, "received {message}"),
         }
+    }
+}
+
+impl Display for BranchSpec {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.name, self.resource)?;
+        match self.part.kind {
+            Kind::Prepare if self.part.after.is_empty() => Ok(()),
+            _ => write!(f, " {}", self.part),
+        }
+    }
+}
+
+/// `step`, `prepare after 0 1`.
+impl Display for Part {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Prepare => "prepare",
+            Kind::Step => "step",
+            Kind::Deliver => "deliver",
+        })?;
+        if !self.after.is_empty() {
+            f.write_str(" after")?;
+        }
+        self.after.iter().try_for_each(|branch| write!(f, " {branch}"))
+    }
+}
+
+/// `plan (open; step, step after 0)`.
+impl Display for Plan {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("plan (")?;
+        if self.terms.open {
+            f.write_str("open; ")?;
+        }
+        for (at, planned) in self.branches.iter().enumerate() {
+            let comma = if at == 0 { "" } else { ", " };
+            write!(f, "{comma}{}", planned.part)?;
+        }
+        f.write_str(")")
     }
 }
 
@@ -121,7 +196,25 @@ impl Display for Record {
                 let word = if *committed { "committed" } else { "aborted" };
                 write!(f, "Resolved #{branch} {word} {reason}")
             }
-            Self::Begun { case, pact } => write!(f, "Begun {pact} {case}"),
+            Self::Begun { case, pact, plan } => {
+                f.write_str("Begun")?;
+                pact.iter().try_for_each(|pact| write!(f, " {pact}"))?;
+                plan.iter().try_for_each(|plan| write!(f, " {plan}"))?;
+                write!(f, " {case}")
+            }
+            Self::Added { name, resource, planned } => {
+                write!(f, "Added {name}@{resource} {}", planned.part)
+            }
+            Self::Sealed => f.write_str("Sealed"),
+            Self::Done { branch, output, declared } => {
+                write!(f, "Done #{branch}")?;
+                if !output.0.is_empty() {
+                    write!(f, " {}", output.0)?;
+                }
+                declared.iter().try_for_each(|reason| write!(f, " declared: {reason}"))
+            }
+            Self::Applied { branch } => write!(f, "Applied #{branch}"),
+            Self::Edited { branch, reason, .. } => write!(f, "Edited #{branch} {reason}"),
             Self::PreCommitted { case, pact } => write!(f, "PreCommitted {pact} {case}"),
             Self::Claimed { ballot } => write!(f, "Claimed {ballot}"),
             Self::Promised { ballot } => write!(f, "Promised {ballot}"),
@@ -146,7 +239,16 @@ impl Display for Effect {
             Self::Abort { run, branch, resource, .. } => {
                 write!(f, "abort {run} #{branch} at {resource}")
             }
+            Self::Call { run, branch, resource, verb, given, .. } => {
+                let verb = match verb {
+                    Verb::Deliver => "deliver",
+                    verb => verb.name(),
+                };
+                write!(f, "{verb} {run} #{branch} at {resource} {given}")
+            }
+            Self::Ask { run, resource, given, .. } => write!(f, "ask {run} at {resource} {given}"),
             Self::Arm { timer, after_ms } => write!(f, "arm {timer} after {after_ms}"),
+            Self::ArmAt { timer, at_ms } => write!(f, "arm {timer} at {at_ms}"),
             Self::Reply { request, answer } => write!(f, "reply r{} {answer}", request.0),
             Self::Close { run } => write!(f, "close {run}"),
             Self::Alarm { branch, detail } => write!(f, "alarm #{branch} {detail}"),
@@ -161,6 +263,8 @@ impl Display for Answer {
             Self::Committed => f.write_str("committed"),
             Self::Aborted(reason) => write!(f, "aborted ({reason})"),
             Self::Held => f.write_str("held"),
+            Self::Added => f.write_str("added"),
+            Self::Done(output) => write!(f, "done {}", output.0),
             Self::Mixed => f.write_str("mixed"),
             Self::OtherContent => f.write_str("other content"),
             Self::Busy => f.write_str("busy"),

@@ -1,15 +1,16 @@
 //! What is said to, by and about a transaction: inputs, records, effects, answers.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{RequestId, RunId},
     pact::{
-        Message, Pact, Peer,
+        Message, Pact,
         paxos::{Ballot, Proposal},
     },
-    vote::{Ack, Cause, Proof, Refusal, Vote},
+    plan::{Part, Plan, Planned, Terms},
+    vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
     work::Work,
 };
 
@@ -42,6 +43,17 @@ pub enum Input {
         /// Its answer.
         ack: Ack,
     },
+    /// A service answered the do of a step.
+    Answered {
+        /// Which run.
+        run: RunId,
+        /// Which step.
+        branch: Index,
+        /// Its answer.
+        reply: Reply,
+        /// How long the call took, in ms.
+        took_ms: u64,
+    },
     /// A timer that was armed is over.
     Fired(Timer),
     /// A participant asks what was decided for a run.
@@ -63,10 +75,30 @@ pub enum Input {
         /// Why, and by whom.
         reason: String,
     },
+    /// The caller of an open transaction adds a branch, or asks for it again.
+    Add {
+        /// Who gets the answer.
+        request: RequestId,
+        /// The branch.
+        branch: BranchSpec,
+    },
     /// An operator wants waiting branches to be tried now.
     RetryAsked {
         /// Who gets the answer.
         request: RequestId,
+        /// Which; all if none is named.
+        branch: Option<Index>,
+    },
+    /// An operator gives a branch other calls, and wants it tried now.
+    Edit {
+        /// Who gets the answer.
+        request: RequestId,
+        /// Which branch.
+        branch: Index,
+        /// Its calls from now on.
+        work: Work,
+        /// Why, and by whom.
+        reason: String,
     },
     /// An operator declares a branch finished.
     Resolved {
@@ -78,6 +110,13 @@ pub enum Input {
         committed: bool,
         /// Why, and by whom.
         reason: String,
+    },
+    /// A service was asked whether the caller's local transaction committed.
+    AskedBack {
+        /// Which run.
+        run: RunId,
+        /// Done: it has. Refused: it never will.
+        reply: Reply,
     },
     /// A peer says something about a run with a pact.
     Received {
@@ -106,6 +145,9 @@ pub struct Begin {
     /// How it is decided without the coordinator, should it die; `None`: by the coordinator's log
     /// alone. Its run must be `run`, its members the branches' resources, and `hold` false.
     pub pact: Option<Pact>,
+    /// What concerns the whole of its plan; `None` if all branches are plain ones that prepare.
+    /// The `timeout_ms` and `hold` of the plan must be those of the run, and `pact` absent.
+    pub terms: Option<Terms>,
 }
 
 /// A branch as asked for.
@@ -119,6 +161,8 @@ pub struct BranchSpec {
     pub one_phase: bool,
     /// What it does.
     pub work: Work,
+    /// When, and how patiently. Without terms: a plain branch that prepares.
+    pub part: Part,
 }
 
 /// When a caller is answered "committed". "Aborted" is always answered at the decision.
@@ -139,6 +183,8 @@ pub enum Timer {
     Retry(RunId, Index),
     /// Waits for those with whom a run with a pact is decided.
     Lead(RunId),
+    /// The time in which it must be decided.
+    Deadline(RunId),
 }
 
 /// What a transaction promises. In the log as JSON with the kind as tag.
@@ -179,13 +225,54 @@ pub enum Record {
         /// Why, and by whom.
         reason: String,
     },
-    /// A run with a pact began, for Paxos commit: from here on its members may commit without this
-    /// node, so the gid can never begin another run.
+    /// A run began that this node alone cannot forget, so the gid can never begin another one: its
+    /// members may commit without this node (Paxos commit), or services are called that nobody
+    /// could list (a plan).
     Begun {
         /// About what; nobody has voted.
         case: Case,
         /// What the members are told.
-        pact: Pact,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pact: Option<Pact>,
+        /// What is to be done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        plan: Option<Arc<Plan>>,
+    },
+    /// A branch was added to an open run.
+    Added {
+        /// Its name.
+        name: String,
+        /// Where it runs.
+        resource: String,
+        /// When and what.
+        planned: Planned,
+    },
+    /// The caller wants an open run committed; its branches may prepare from here on.
+    Sealed,
+    /// A step is done.
+    Done {
+        /// Which.
+        branch: Index,
+        /// What it put out.
+        #[serde(default, skip_serializing_if = "is_empty")]
+        output: Proof,
+        /// Why an operator says so, and who, if not the service said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        declared: Option<String>,
+    },
+    /// A step is undone, or a delivery has arrived.
+    Applied {
+        /// Which.
+        branch: Index,
+    },
+    /// An operator gave a branch other calls.
+    Edited {
+        /// Which.
+        branch: Index,
+        /// Its calls from now on.
+        work: Work,
+        /// Why, and by whom.
+        reason: String,
     },
     /// Three-phase: all voted yes, and the members are told so.
     PreCommitted {
@@ -289,116 +376,4 @@ impl Reason {
     pub(super) fn own(branch: Option<String>, code: &str, message: String, cause: Cause) -> Self {
         Self { branch, refusal: Refusal { code: code.into(), message, cause } }
     }
-}
-
-/// What a transaction asks the outside to do.
-///
-/// The driver must answer every `Prepare` with `Voted` and every `Commit` and `Abort` with `Acked`,
-/// in bounded time; silence is answered with `Lost` or `Unknown`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Effect {
-    /// Let a branch do its work and vote.
-    Prepare {
-        /// Which run.
-        run: RunId,
-        /// Which branch.
-        branch: Index,
-        /// Where.
-        resource: String,
-        /// What.
-        work: Work,
-        /// Keep the work open instead of preparing: one-phase commit follows.
-        one_phase: bool,
-        /// It must vote within this time, in ms.
-        within_ms: u64,
-        /// What the branch must know to be decided without the coordinator.
-        pact: Option<Pact>,
-    },
-    /// Tell a branch to commit.
-    Commit {
-        /// Which run.
-        run: RunId,
-        /// Which branch.
-        branch: Index,
-        /// Where.
-        resource: String,
-        /// What it said when it voted.
-        proof: Proof,
-        /// It is open, not prepared: its commit decides.
-        one_phase: bool,
-    },
-    /// Tell a branch to roll back, after stopping what it may still be doing.
-    Abort {
-        /// Which run.
-        run: RunId,
-        /// Which branch.
-        branch: Index,
-        /// Where.
-        resource: String,
-        /// What it said when it voted, if it did.
-        proof: Proof,
-    },
-    /// Give `Fired(timer)` after this time.
-    Arm {
-        /// Which.
-        timer: Timer,
-        /// After how long.
-        after_ms: u64,
-    },
-    /// Answer a caller.
-    Reply {
-        /// Whom.
-        request: RequestId,
-        /// What.
-        answer: Answer,
-    },
-    /// Nothing will be asked for this run any more: it is finished, or was never begun because its
-    /// gid was known already.
-    Close {
-        /// Which run.
-        run: RunId,
-    },
-    /// Wake an operator: a branch was finished against the decision.
-    Alarm {
-        /// Which branch.
-        branch: Index,
-        /// What was found.
-        detail: String,
-    },
-    /// Tell a peer; it may be lost.
-    Send {
-        /// Whom.
-        to: Peer,
-        /// What.
-        message: Message,
-    },
-}
-
-/// What a caller is told.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Answer {
-    /// It happens. With `AckWhen::Applied`: it has happened everywhere.
-    Committed,
-    /// It does not happen.
-    Aborted(Reason),
-    /// All branches voted yes; it waits for the caller's word.
-    Held,
-    /// Decided, but a branch was finished against the decision.
-    Mixed,
-    /// The gid was used with other content; nothing was done.
-    OtherContent,
-    /// Too many wait for this one already; nothing was done.
-    Busy,
-    /// Nothing is known of such a transaction.
-    NoSuchTransaction,
-    /// It cannot be done in this state, which is named; nothing was done.
-    WrongState(&'static str),
-    /// An operator's word was taken.
-    Taken,
-    /// To a participant: commit.
-    InquiryCommit,
-    /// To a participant: roll back.
-    InquiryAbort,
-    /// To a participant: not decided, ask again.
-    InquiryPending,
 }

@@ -7,6 +7,7 @@ use handfast_core::{
     id::{BranchId, Cluster, RequestId, RunId},
     machine::{Machine, Output},
     pact::{Message, Pact, Peer, Way},
+    plan::Part,
     shard::{self, End, Inquired, Shard},
     transaction::{self, AckWhen, Answer, Begin, BranchSpec, Decision, Transaction},
     vote::{Ack, Cause, Refusal, Vote},
@@ -160,7 +161,8 @@ impl Hosts {
                 false => KeyOp::Put { key: "k".into(), value: self::value() },
             };
             let (name, resource) = (format!("b{at}"), name.clone());
-            BranchSpec { name, resource, one_phase: false, work: Work::Keys(vec![op]) }
+            let (work, part) = (Work::Keys(vec![op]), Part::default());
+            BranchSpec { name, resource, one_phase: false, work, part }
         };
         let branches = members.iter().enumerate().map(spec).collect();
         let cluster = Cluster::new("t").unwrap();
@@ -174,6 +176,7 @@ impl Hosts {
             ack: AckWhen::Decided,
             hold: false,
             pact,
+            terms: None,
         }
     }
 

@@ -1,0 +1,346 @@
+//! Before the decision, with a plan: steps are done, and branches prepare, each in its turn.
+//!
+//! * The plan is durable before the first call leaves: nobody could list what services were asked.
+//! * A step's "done" is its vote. It is durable before anything leaves that comes after it.
+//! * After a restart it goes on forward: a step that is not recorded as done is asked again, with
+//!   the same key. But once a branch may have been asked to prepare, it is aborted: votes are not
+//!   recorded, and a branch is not prepared twice.
+//! * What was begun, and is not certainly refused, is undone if it aborts (Garcia-Molina and Salem
+//!   1987, section 2: the compensating transactions of all that ran).
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+
+use super::{
+    AckWhen, Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Saved, Step, Telling,
+    Timer, Transaction, Voting,
+};
+use crate::{
+    id::{RequestId, RunId},
+    machine::Machine,
+    plan::{Given, Kind, Patience, Plan, Verb},
+    vote::{Cause, Proof, Refusal, Reply, Vote},
+};
+
+impl Step<'_> {
+    pub(super) fn begin_plan(&mut self, voting: Voting, request: RequestId, ack: AckWhen) {
+        let case = voting.case(&[]);
+        let begun = Record::Begun { case, pact: None, plan: voting.plan.clone() };
+        self.live.waiters.push((request, ack));
+        self.live.voting = Some(voting);
+        self.promise(begun, |step| {
+            step.arm_deadline();
+            step.go_on();
+        });
+    }
+
+    /// After a restart: a run that is not decided goes on, or is given up.
+    pub(super) fn resume(&mut self) {
+        let Some(known) = self.known.filter(|known| known.decision.is_none()) else { return };
+        let Some(plan) = &known.plan else { return };
+        let voting = Voting::resumed(known, plan);
+        self.live.telling.resize(known.branches.len(), Telling::default());
+        let mut prepares = false;
+        for (branch, planned) in (0..).zip(&plan.branches) {
+            if voting.is_turn_of(branch, planned) {
+                // Whether it was asked is not known.
+                self.live.telling[usize::from(branch)].may_be_done = true;
+                prepares |= planned.part.kind == Kind::Prepare;
+            }
+        }
+        self.live.voting = Some(voting);
+        if prepares {
+            let message = String::from("the node restarted while branches prepared");
+            let reason = Reason::own(None, "node_restarted", message, Cause::Passing);
+            return self.decide(Decision::Abort(reason));
+        }
+        self.arm_deadline();
+        self.go_on();
+    }
+
+    fn arm_deadline(&mut self) {
+        let Some((run, plan)) = self.plan() else { return };
+        if let Some(at_ms) = plan.terms.deadline_ms {
+            self.out.effect(Effect::ArmAt { timer: Timer::Deadline(run), at_ms });
+        }
+    }
+
+    /// The run that is not decided yet, and its plan.
+    fn plan(&self) -> Option<(RunId, Arc<Plan>)> {
+        let voting = self.live.voting.as_ref()?;
+        Some((voting.run, voting.plan.clone()?))
+    }
+
+    /// Asks every branch whose turn has come.
+    pub(super) fn take_turns(&mut self) {
+        let Some((run, plan)) = self.plan() else { return };
+        self.live.telling.resize(plan.branches.len(), Telling::default());
+        for (branch, planned) in (0..).zip(&plan.branches) {
+            let is_begun = self.live.telling[usize::from(branch)].is_begun;
+            let voting = self.live.voting.as_ref().expect("nothing here decides");
+            if is_begun || !voting.is_turn_of(branch, planned) {
+                continue;
+            }
+            match planned.part.kind {
+                Kind::Step => self.ask_to_do(branch),
+                Kind::Prepare => self.ask_to_prepare(run, &plan, branch),
+                Kind::Deliver => {}
+            }
+        }
+    }
+
+    fn ask_to_do(&mut self, branch: Index) {
+        let Some(voting) = &self.live.voting else { return };
+        let Some(plan) = voting.plan.clone() else { return };
+        let telling = &mut self.live.telling[usize::from(branch)];
+        (telling.is_begun, telling.is_asked, telling.is_doing) = (true, true, true);
+        let patience = &plan.branches[usize::from(branch)].part.patience;
+        self.out.effect(Effect::Call {
+            run: voting.run,
+            branch,
+            resource: voting.branches[usize::from(branch)].1.clone(),
+            verb: Verb::Do,
+            within_ms: patience.call_within_ms(telling.spent_ms),
+            given: voting.given(&plan, branch, telling.tries.saturating_add(1)),
+        });
+    }
+
+    fn ask_to_prepare(&mut self, run: RunId, plan: &Arc<Plan>, branch: Index) {
+        let is_first = !(0..)
+            .zip(&self.live.telling)
+            .any(|(at, telling)| plan.kind(at) == Kind::Prepare && telling.is_begun);
+        let telling = &mut self.live.telling[usize::from(branch)];
+        (telling.is_begun, telling.may_be_done) = (true, true);
+        let voting = self.live.voting.as_ref().expect("its turn came");
+        self.out.effect(Effect::Prepare {
+            run,
+            branch,
+            resource: voting.branches[usize::from(branch)].1.clone(),
+            work: plan.branches[usize::from(branch)].work.clone(),
+            one_phase: false,
+            within_ms: plan.terms.timeout_ms,
+            pact: None,
+            given: Some(voting.given(plan, branch, 1)),
+        });
+        if is_first {
+            self.arm(Timer::Votes(run), plan.terms.timeout_ms);
+        }
+    }
+
+    /// A service answered the do of a step.
+    pub(super) fn answered(&mut self, run: RunId, branch: Index, reply: Reply, took_ms: u64) {
+        let Some(telling) = self.live.telling.get_mut(usize::from(branch)) else { return };
+        if !telling.is_doing {
+            return;
+        }
+        let known = self.known.filter(|known| known.run == run && !known.finished);
+        if self.live.voting.as_ref().is_some_and(|voting| voting.run == run) {
+            (telling.is_asked, telling.is_doing) = (false, false);
+            telling.spent_ms = telling.spent_ms.saturating_add(took_ms);
+            self.do_answered(run, branch, reply);
+        } else if let Some(known) = known.filter(|known| known.decision.is_some()) {
+            (telling.is_asked, telling.is_doing) = (false, false);
+            self.late_do_answered(known, branch, reply);
+        }
+    }
+
+    fn do_answered(&mut self, run: RunId, branch: Index, reply: Reply) {
+        match reply {
+            Reply::Done(output) => self.done(run, branch, output, None),
+            Reply::Refused(refusal) => self.voted(run, branch, Vote::No(refusal)),
+            Reply::InProgress(after_ms) => {
+                self.live.telling[usize::from(branch)].may_be_done = true;
+                self.do_later(run, branch, after_ms, "in progress".into(), false);
+            }
+            Reply::Unsent(detail) => self.do_again(run, branch, detail, false, false),
+            Reply::Unknown(detail) => self.do_again(run, branch, detail, true, false),
+            Reply::Broken(detail) => self.do_again(run, branch, detail, true, true),
+        }
+    }
+
+    /// The step is done: recorded before anything that rests on it leaves.
+    pub(super) fn done(
+        &mut self,
+        run: RunId,
+        branch: Index,
+        output: Proof,
+        declared: Option<String>,
+    ) {
+        let record = Record::Done { branch, output: output.clone(), declared };
+        self.promise(record, |step| {
+            let adders = core::mem::take(&mut step.live.adders);
+            let (mine, others): (Vec<_>, Vec<_>) =
+                adders.into_iter().partition(|(_, added)| *added == branch);
+            step.live.adders = others;
+            for (request, _) in mine {
+                step.reply(request, Answer::Done(output.clone()));
+            }
+            step.voted(run, branch, Vote::Yes(output));
+        });
+    }
+
+    fn do_again(&mut self, run: RunId, branch: Index, detail: String, arrived: bool, broken: bool) {
+        let Some((_, plan)) = self.plan() else { return };
+        let telling = &mut self.live.telling[usize::from(branch)];
+        telling.may_be_done |= arrived;
+        telling.tries = telling.tries.saturating_add(1);
+        let patience = &plan.branches[usize::from(branch)].part.patience;
+        let wait_ms = if broken { patience.cap_ms } else { patience.wait_ms(telling.tries) };
+        // What never arrived costs time, not tries.
+        let tries = if arrived { telling.tries } else { 0 };
+        let is_over = !broken && patience.is_over(tries, telling.spent_ms);
+        if is_over {
+            return self.lose_patience(run, branch, &detail);
+        }
+        let is_new = self
+            .known
+            .is_some_and(|known| matches!(known.branches[usize::from(branch)].fate, Fate::Open));
+        if broken && is_new {
+            self.out.note(Record::Stuck { branch, detail: detail.clone() });
+        }
+        self.do_later(run, branch, wait_ms, detail, broken);
+    }
+
+    /// A step that is stuck waits for an operator, or for the deadline of the whole.
+    fn do_later(
+        &mut self,
+        run: RunId,
+        branch: Index,
+        wait_ms: u64,
+        detail: String,
+        is_stuck: bool,
+    ) {
+        let Some((_, plan)) = self.plan() else { return };
+        let telling = &mut self.live.telling[usize::from(branch)];
+        telling.last_answer = Some(detail.clone());
+        if !is_stuck {
+            let patience = &plan.branches[usize::from(branch)].part.patience;
+            telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
+            if patience.is_over(0, telling.spent_ms) {
+                return self.lose_patience(run, branch, &detail);
+            }
+        }
+        self.arm(Timer::Retry(run, branch), wait_ms);
+    }
+
+    fn lose_patience(&mut self, run: RunId, branch: Index, detail: &str) {
+        let message = format!("it was tried for long enough; its last answer: {detail}");
+        let refusal = Refusal { code: "step_timeout".into(), message, cause: Cause::Passing };
+        // Not "lost" if none of its calls arrived: then there is nothing to undo.
+        match self.live.telling[usize::from(branch)].may_be_done {
+            true => self.voted(run, branch, Vote::Lost(refusal)),
+            false => self.voted(run, branch, Vote::No(refusal)),
+        }
+    }
+
+    /// It was aborted meanwhile: what the call under way came to says what there is to undo.
+    fn late_do_answered(&mut self, known: &Known, branch: Index, reply: Reply) {
+        let telling = &mut self.live.telling[usize::from(branch)];
+        let certainly_not = match reply {
+            Reply::Done(output) => {
+                let done = Record::Done { branch, output, declared: None };
+                self.out.note(done.clone());
+                let mut after = known.clone();
+                after.apply(&done);
+                return Step { known: Some(&after), live: self.live, out: self.out }.tell_all();
+            }
+            Reply::Refused(_) => true,
+            Reply::Unsent(_) => !telling.may_be_done,
+            Reply::InProgress(_) | Reply::Unknown(_) | Reply::Broken(_) => false,
+        };
+        if certainly_not && known.is_pending(branch) {
+            return self.applied(known, branch);
+        }
+        self.tell_all();
+        self.finish_if_all_told(known);
+    }
+
+    /// The decision is there: tries begin anew, and who added a step hears how it ended.
+    pub(super) fn end_steps(&mut self, decided: &Known) {
+        if decided.plan.is_none() {
+            return;
+        }
+        for telling in &mut self.live.telling {
+            (telling.tries, telling.spent_ms, telling.last_answer) = (0, 0, None);
+            telling.is_asked &= telling.is_doing;
+        }
+        if let Some(Decision::Abort(reason)) = &decided.decision {
+            for (request, _) in core::mem::take(&mut self.live.adders) {
+                self.reply(request, Answer::Aborted(reason.clone()));
+            }
+        }
+    }
+
+    /// Tries a step again whose wait is over; none if it is not waiting.
+    pub(super) fn do_now(&mut self, run: RunId, branch: Index) -> bool {
+        let Some(voting) = self.live.voting.as_ref().filter(|voting| voting.run == run) else {
+            return false;
+        };
+        let is_open = voting.kind(branch) == Kind::Step && voting.vote(branch).is_none();
+        let telling = self.live.telling.get(usize::from(branch));
+        let waits = is_open && telling.is_some_and(|t| t.is_begun && !t.is_asked);
+        if waits {
+            self.ask_to_do(branch);
+        }
+        waits
+    }
+
+    /// No branch is added any more: those that prepare have their turn.
+    pub(super) fn seal(&mut self) {
+        let Some(voting) = &mut self.live.voting else { return };
+        let prepares = |plan: &Arc<Plan>| {
+            plan.branches.iter().any(|planned| planned.part.kind == Kind::Prepare)
+        };
+        let was_open = core::mem::take(&mut voting.open);
+        if was_open && voting.plan.as_ref().is_some_and(prepares) {
+            self.promise(Record::Sealed, |step| step.go_on());
+        } else {
+            self.go_on();
+        }
+    }
+
+    pub(super) fn deadline_over(&mut self, run: RunId) {
+        let Some(voting) = self.live.voting.as_ref().filter(|voting| voting.run == run) else {
+            return;
+        };
+        let Some(plan) = voting.plan.clone() else { return };
+        let Some(ask) = plan.terms.ask.as_ref().filter(|_| voting.open) else {
+            let message = String::from("it was not decided in time");
+            let reason = Reason::own(None, "deadline", message, Cause::Passing);
+            return self.give_up(reason);
+        };
+        self.live.asks = self.live.asks.saturating_add(1);
+        let (resource, attempt) = (ask.resource.clone(), self.live.asks);
+        let within_ms = Patience::UNTIL_DONE.call_ms;
+        let given = Given { plan, outputs: Vec::new(), attempt };
+        self.out.effect(Effect::Ask { run, resource, within_ms, given });
+    }
+
+    /// The caller's word did not come, but its local transaction tells.
+    pub(super) fn asked_back(&mut self, run: RunId, reply: Reply) {
+        let is_open = |voting: &&Voting| voting.run == run && voting.open;
+        if self.live.voting.as_ref().filter(is_open).is_none() {
+            return;
+        }
+        let wait_ms = match reply {
+            Reply::Done(_) => return self.seal(),
+            Reply::Refused(refusal) => {
+                let message = refusal.message;
+                let reason = Reason::own(None, "not_submitted", message, Cause::Business);
+                return self.give_up(reason);
+            }
+            Reply::InProgress(after_ms) => after_ms,
+            Reply::Unsent(_) | Reply::Unknown(_) | Reply::Broken(_) => {
+                Patience::UNTIL_DONE.wait_ms(self.live.asks)
+            }
+        };
+        self.arm(Timer::Deadline(run), wait_ms);
+    }
+
+    /// Forces a record, and goes on with what is known then.
+    pub(super) fn promise(&mut self, record: Record, then: impl FnOnce(&mut Step<'_>)) {
+        self.out.force(record.clone());
+        let mut after = Saved { known: self.known.cloned() };
+        Transaction::apply(&mut after, &record);
+        then(&mut Step { known: after.known.as_ref(), live: self.live, out: self.out });
+    }
+}
