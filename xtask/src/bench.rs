@@ -7,6 +7,7 @@ use crate::{
     process::{Interrupt, Stream, follow, output},
     repo,
     servers::{Options as ServerOptions, Servers},
+    yardsticks::Yardsticks,
 };
 
 const BUILD_WITHIN: Duration = Duration::from_secs(60 * 60);
@@ -15,7 +16,7 @@ const RUN_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Options of the task.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Which to run: databases, shards, decisions, recovery; all if none is named.
+    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named.
     only: Vec<String>,
     /// Rounds of each measurement; the median counts.
     #[arg(long, default_value_t = 3)]
@@ -23,7 +24,8 @@ pub struct Options {
     /// Length of one round, in seconds.
     #[arg(long, default_value_t = 3.0)]
     seconds: f64,
-    /// Write the report to docs/benchmarks.md and the chart to docs/benchmarks.svg.
+    /// Write the report to docs/benchmarks.md and the chart beside it; `saga`, measured alone, has
+    /// a place and a chart of its own.
     #[arg(long)]
     record: bool,
 }
@@ -37,16 +39,22 @@ pub fn run(options: &Options) -> Result<()> {
     if !built.success() {
         return Err("the benchmarks do not build".into());
     }
+    let target = target_directory()?;
+    let yardsticks = match options.only.is_empty() || options.only.iter().any(|one| one == "saga") {
+        true => Yardsticks::find(&target, &interrupt)?,
+        false => Yardsticks::default(),
+    };
     let wanted = ServerOptions { mariadb: 0, ..ServerOptions::default() };
     let servers = Servers::start(&wanted, &interrupt)?;
-    let programs = target_directory()?.join("release");
+    let programs = target.join("release");
     let mut bench = std::process::Command::new(programs.join("handfast-bench"));
     bench.args(&options.only).envs(servers.variables());
     bench.args(["--rounds", &options.rounds.to_string()]);
     bench.args(["--seconds", &options.seconds.to_string()]);
-    bench.arg("--binary").arg(programs.join("handfast"));
+    bench.arg("--binary").arg(programs.join("handfast")).args(yardsticks.flags());
+    let place = if options.only == ["saga"] { &SAGAS } else { &ALL };
     if options.record {
-        bench.arg("--svg").arg(repo::root().join("docs/benchmarks.svg"));
+        bench.arg("--svg").arg(repo::root().join(place.chart));
     }
     let mut report = String::new();
     let status = follow(&mut bench, &interrupt, RUN_WITHIN, |stream, line| match stream {
@@ -60,42 +68,54 @@ pub fn run(options: &Options) -> Result<()> {
     if !status.success() {
         return Err("the benchmarks failed".into());
     }
-    let machine = machine(&servers)?;
+    let machine = machine(&servers, &yardsticks)?;
     println!("{machine}");
     if options.record {
-        record(options, &machine, report.trim_end())?;
+        record(options, place, &machine, report.trim_end())?;
     }
     Ok(())
 }
 
+/// Where a run is recorded.
+struct Place {
+    /// The marks around it in docs/benchmarks.md.
+    marks: [&'static str; 2],
+    chart: &'static str,
+}
+
+const ALL: Place =
+    Place { marks: ["<!-- run -->\n", "<!-- /run -->\n"], chart: "docs/benchmarks.svg" };
+const SAGAS: Place =
+    Place { marks: ["<!-- sagas -->\n", "<!-- /sagas -->\n"], chart: "docs/benchmarks-sagas.svg" };
+
 /// Replaces the recorded run between its marks; what is written around it stays.
-fn record(options: &Options, machine: &str, report: &str) -> Result<()> {
-    const BEGIN: &str = "<!-- run -->\n";
-    const END: &str = "<!-- /run -->\n";
+fn record(options: &Options, place: &Place, machine: &str, report: &str) -> Result<()> {
+    let [begin, end] = place.marks;
     let file = repo::root().join("docs/benchmarks.md");
     let page = fs::read_to_string(&file)?;
-    let (before, rest) = page.split_once(BEGIN).ok_or("docs/benchmarks.md has no run mark")?;
-    let (_, after) = rest.split_once(END).ok_or("docs/benchmarks.md has no end mark")?;
+    let (before, rest) = page.split_once(begin).ok_or("docs/benchmarks.md has no run mark")?;
+    let (_, after) = rest.split_once(end).ok_or("docs/benchmarks.md has no end mark")?;
     let how = format!("{} rounds of {} s each, medians.", options.rounds, options.seconds);
-    fs::write(&file, format!("{before}{BEGIN}\n{machine}\n{how}\n\n{report}\n\n{END}{after}"))?;
+    fs::write(&file, format!("{before}{begin}\n{machine}\n{how}\n\n{report}\n\n{end}{after}"))?;
     Ok(())
 }
 
-fn machine(servers: &Servers) -> Result<String> {
+fn machine(servers: &Servers, yardsticks: &Yardsticks) -> Result<String> {
     let cores = std::thread::available_parallelism()?;
     let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = processor.lines().find_map(|line| line.strip_prefix("model name"));
     let model = model.map_or("unknown", |line| line.trim_start_matches([':', ' ', '\t']));
     let kernel = output(std::process::Command::new("uname").args(["-sr"]))?;
     let compiler = output(std::process::Command::new("rustc").arg("--version"))?;
-    let databases: Vec<_> = servers.each().map(|server| server.version.as_str()).collect();
+    let mut programs: Vec<_> = servers.each().map(|server| server.version.clone()).collect();
+    programs.extend(yardsticks.versions()?);
     Ok(format!(
         "Machine: {cores} cores ({model}), {}; {}; {}; every promise synced \
          (PostgreSQL `fsync = on`, SQLite `synchronous = FULL`, yardsticks `fdatasync`), \
          callers and servers on the same machine.",
         kernel.trim(),
         compiler.trim(),
-        databases.join(", ")
+        programs.join(", ")
     ))
 }
 

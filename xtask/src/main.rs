@@ -9,6 +9,7 @@ mod repo;
 mod spdx;
 mod test;
 mod tidy;
+mod yardsticks;
 
 use clap::Parser;
 use xtask::{Result, install, process, servers};

@@ -8,6 +8,7 @@ mod databases;
 mod decisions;
 mod node;
 mod recovery;
+mod saga;
 mod shards;
 
 use std::path::PathBuf;
@@ -19,7 +20,7 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 #[derive(Parser)]
 struct Args {
-    /// Which to run: databases, shards, decisions, recovery; all if none is named.
+    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named.
     only: Vec<String>,
     /// The release binary to measure.
     #[arg(long)]
@@ -27,6 +28,12 @@ struct Args {
     /// Two PostgreSQL servers.
     #[arg(long, env = "HANDFAST_TEST_POSTGRES", value_delimiter = ',')]
     postgres: Vec<String>,
+    /// The dtmrs to measure sagas against.
+    #[arg(long)]
+    dtmrs: Option<PathBuf>,
+    /// The Redis server for it.
+    #[arg(long)]
+    redis: Option<PathBuf>,
     /// Rounds of each measurement; the median counts.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -80,6 +87,12 @@ fn main() -> Result<()> {
     if wanted("recovery") {
         eprintln!("recovery: 2,000 prepared branches, a million finished transactions …");
         lines.extend(runtime.block_on(recovery::run(&args))?);
+    }
+    if wanted("saga") {
+        eprintln!("saga: two steps over a service, against dtmrs …");
+        // One thread: callers and service shall take little of what the coordinators run on.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        lines.extend(runtime.block_on(saga::run(&args))?);
     }
     println!("{}", table(&lines));
     if let Some(file) = &args.svg {

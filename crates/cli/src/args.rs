@@ -1,13 +1,23 @@
 //! The command line.
 
+mod demo;
 mod proof;
+mod saga;
+mod service;
+mod tx;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use handfast_client::wire::{self, Outcome};
+use handfast_client::wire;
 
-pub use self::proof::{Check, Lab, Sim, What};
+pub use self::{
+    demo::{DemoPart, Demos, SagaDemo},
+    proof::{Check, Lab, Sim, What},
+    saga::{Saga, SagaCommand},
+    service::{CheckCommand, CheckService, Checks},
+    tx::{Edit, Told, Tx, TxCommand, Wait},
+};
 use crate::exit::{Exit, Failure};
 
 /// All of it happens, or none of it does: transactions across databases and services.
@@ -30,16 +40,20 @@ pub enum Command {
     Serve(Serve),
     /// Run a shard: a key-value store that takes part in transactions.
     Shard(Shard),
-    /// Move money between two banks while killing everything, then prove that none went missing.
-    Demo(Demo),
-    /// Look at transactions, and decide what only a person can.
+    /// Move money between two banks while killing everything, then prove that none went missing; or
+    /// send orders through services.
+    Demo(Demos),
+    /// Begin transactions, look at them, and decide what only a person can.
     Tx(Tx),
+    /// Keep, check, draw and run sagas as definitions.
+    Saga(Saga),
     /// Look at the systems that take part.
     Resource(Resource),
     /// Simulate: walk worlds of the production machines at random, with faults of every kind.
     Sim(Sim),
-    /// Prove: walk through every schedule of a small world of the production machines.
-    Check(Check),
+    /// Prove: walk through every schedule of a small world of the production machines; or check a
+    /// service.
+    Check(Checks),
     /// Show what commit protocols do and cost: experiments in virtual time, with a report.
     Lab(Lab),
     /// Prepare a service's own database for calls that come twice, too late or out of order.
@@ -177,87 +191,6 @@ pub struct Node {
     /// A PEM file of the authorities to trust, instead of the public ones.
     #[arg(long, global = true, value_name = "FILE", env = "HANDFAST_CA_FILE")]
     pub ca_file: Option<PathBuf>,
-}
-
-#[derive(Args)]
-pub struct Tx {
-    #[command(flatten)]
-    pub node: Node,
-    #[command(subcommand)]
-    pub command: TxCommand,
-}
-
-#[derive(Subcommand)]
-pub enum TxCommand {
-    /// List transactions, newest first.
-    Ls {
-        /// Only in this state: open, in-doubt, stuck, or a state's own name.
-        #[arg(long)]
-        state: Option<String>,
-        /// Only with a branch at this resource.
-        #[arg(long, value_name = "NAME")]
-        resource: Option<String>,
-        /// Only with a gid that starts so.
-        #[arg(long)]
-        prefix: Option<String>,
-        /// At most this many.
-        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
-        limit: u32,
-        /// All of them.
-        #[arg(long, conflicts_with = "limit")]
-        all: bool,
-    },
-    /// Show one transaction: its branches, what happened, what happens next.
-    Show {
-        /// Its name.
-        gid: String,
-    },
-    /// Commit a held transaction.
-    Commit(Told),
-    /// Abort a transaction that is not decided.
-    Abort(Told),
-    /// Try the unfinished branches again now.
-    Retry(Told),
-    /// Declare a branch finished, as you saw it at the participant. Cannot be undone.
-    Resolve {
-        /// The transaction's name.
-        gid: String,
-        /// The branch's name.
-        #[arg(long)]
-        branch: String,
-        /// What became of the branch there.
-        #[arg(long)]
-        outcome: Seen,
-        /// How you know; kept in the log.
-        #[arg(long)]
-        reason: String,
-    },
-}
-
-#[derive(Args)]
-pub struct Told {
-    /// The transaction's name.
-    pub gid: String,
-    /// Why; kept in the log.
-    #[arg(long, default_value = "")]
-    pub reason: String,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Seen {
-    /// It is committed there.
-    Committed,
-    /// It is rolled back there.
-    Aborted,
-}
-
-impl From<Seen> for Outcome {
-    fn from(seen: Seen) -> Self {
-        match seen {
-            Seen::Committed => Self::Committed,
-            Seen::Aborted => Self::Aborted,
-        }
-    }
 }
 
 #[derive(Args)]

@@ -2,9 +2,12 @@
 
 pub mod barrier;
 pub mod check;
+pub mod check_service;
 pub mod demo;
+mod file;
 pub mod lab;
 pub mod resource;
+pub mod saga;
 pub mod serve;
 pub mod shard;
 pub mod sim;
@@ -26,7 +29,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The client of the node that the command line names.
 fn client(node: &Node) -> Result<Handfast, Failure> {
-    let mut builder = Handfast::builder(&node.server).timeout(PATIENCE);
+    patient_client(node, PATIENCE)
+}
+
+/// As [`client`], for what may keep a node busy.
+fn patient_client(node: &Node, patience: Duration) -> Result<Handfast, Failure> {
+    let mut builder = Handfast::builder(&node.server).timeout(patience);
     let in_file = node.token_file.as_deref().map(token).transpose()?;
     if let Some(token) = in_file.or_else(|| std::env::var("HANDFAST_TOKEN").ok()) {
         builder = builder.token(token);

@@ -10,7 +10,7 @@ use std::{panic::AssertUnwindSafe, process::ExitCode};
 use clap::Parser as _;
 
 use crate::{
-    args::{Cli, Command},
+    args::{CheckCommand, Checks, Cli, Command},
     exit::{Exit, Failure},
     output::Output,
 };
@@ -50,9 +50,15 @@ fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
             Command::Shard(args) => cmd::shard::run(args).await,
             Command::Demo(args) => cmd::demo::run(args, output).await,
             Command::Tx(args) => cmd::tx::run(args, output).await,
+            Command::Saga(args) => cmd::saga::run(args, output).await,
             Command::Resource(args) => cmd::resource::run(args, output).await,
             Command::Sim(args) => cmd::sim::run(args, output),
-            Command::Check(args) => cmd::check::run(args, output),
+            Command::Check(Checks { other: Some(CheckCommand::Service(args)), .. }) => {
+                cmd::check_service::run(args, output).await
+            }
+            Command::Check(Checks { world, .. }) => {
+                cmd::check::run(world.expect("clap wants what to check"), output)
+            }
             Command::Lab(args) => cmd::lab::run(args, output),
             Command::Barrier(args) => cmd::barrier::run(args, output),
         }

@@ -8,6 +8,7 @@ mod load;
 mod matrix;
 mod pact;
 mod process;
+mod saga;
 mod stops;
 mod table;
 mod world;

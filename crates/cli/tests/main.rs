@@ -2,11 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod demo;
+mod demo_saga;
 #[cfg(feature = "kill-points")]
 mod kill;
 mod node;
 mod proof;
+mod saga;
 mod serve;
+mod service;
+mod tx;
 mod usage;
 
 use std::process::{Command, Output};

@@ -11,14 +11,19 @@ use serde_json::{Value, json};
 use crate::{ended, handfast, run};
 
 /// Gives the same answer to everybody; what was asked comes out of the channel.
-fn node(status: u16, body: &Value) -> (String, Receiver<(String, Value)>) {
+pub fn node(status: u16, body: &Value) -> (String, Receiver<(String, Value)>) {
+    node_says(vec![(status, body.clone())])
+}
+
+/// Gives these answers one after the other, and the last one to everybody after that.
+pub fn node_says(answers: Vec<(u16, Value)>) -> (String, Receiver<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let (heard, asked) = channel();
-    let body = body.to_string();
     std::thread::spawn(move || {
-        for socket in listener.incoming() {
-            let heard_now = answer(socket.unwrap(), status, &body);
+        for (at, socket) in listener.incoming().enumerate() {
+            let (status, body) = answers.get(at).or(answers.last()).unwrap();
+            let heard_now = answer(socket.unwrap(), *status, &body.to_string());
             if heard.send(heard_now).is_err() {
                 return;
             }
@@ -75,8 +80,8 @@ fn show_says_what_it_means_and_what_happens_next() {
         "order-42  committing",
         "It will happen: commit was decided",
         "may decide without the node (paxos)",
-        "branch credit is STUCK",
-        "handfast tx resolve order-42 --branch credit",
+        "Branch credit is STUCK",
+        "handfast tx resolve order-42 credit --outcome committed --reason",
         "Began 1970-01-01 00:00:00.500 UTC",
         "+500 ms  #41     decided",
     ] {
@@ -148,11 +153,17 @@ fn problems_are_exit_codes_with_a_cure() {
 #[test]
 fn resolve_sends_what_the_operator_saw() {
     let (url, asked) = node(200, &transaction("committed", "committed"));
-    let said = ["--branch", "credit", "--outcome", "aborted", "--reason", "seen"];
-    let (code, ..) = run(&[&["tx", "resolve", "t", "--server", &url][..], &said].concat());
-    assert_eq!(code, 0);
-    let told = json!({ "branch": "credit", "outcome": "aborted", "reason": "seen" });
-    assert_eq!(asked.recv().unwrap().1, told);
+    let args = ["tx", "resolve", "t", "credit", "--reason", "seen", "--server", &url];
+    for (said, outcome) in [
+        (&["--outcome", "committed"][..], "committed"),
+        (&["--outcome", "aborted"], "aborted"),
+        (&["--done"], "committed"),
+        (&["--undone"], "aborted"),
+    ] {
+        assert_eq!(run(&[&args[..], said].concat()).0, 0);
+        let told = json!({ "branch": "credit", "outcome": outcome, "reason": "seen" });
+        assert_eq!(asked.recv().unwrap().1, told);
+    }
 }
 
 #[test]

@@ -68,19 +68,35 @@ fn the_same_seed_walks_the_same_way() {
 }
 
 #[test]
-fn a_trace_is_walked_again() {
+fn what_the_checker_found_is_saved_and_walked_again() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("trace");
-    let replay = |trace: &str| {
-        std::fs::write(&file, trace).unwrap();
-        run(&["--json", "sim", "--replay", file.to_str().unwrap()])
-    };
-    let (code, out, err) = replay("seed 7, 1 steps\nt0: ...\n1 steps suffice:\n> t0 begin\n");
-    assert_eq!(code, 0, "{out}{err}");
-    assert_eq!(serde_json::from_str::<Value>(&out).unwrap(), serde_json::json!({ "steps": 1 }));
-    let (code, _, err) = replay("seed 7, 1 steps\n> c0 syncs\n");
+    let file = file.to_str().unwrap();
+    let three_phase = ["check", "three-phase", "--crashes", "0", "--cuts", "1", "--save", file];
+    let (code, report) = json(&three_phase);
+    assert_eq!(code, 1, "{report}");
+    let (code, replayed) = json(&["sim", "--replay", file]);
+    assert_eq!(code, 1, "{replayed}");
+    assert_eq!(replayed["violation"], report["violation"]);
+    assert_eq!(replayed["steps"], report["trace"].as_array().unwrap().len());
+
+    // One step less, and nothing is violated.
+    let text = std::fs::read_to_string(file).unwrap();
+    let (shorter, last) = text.trim_end().rsplit_once('\n').unwrap();
+    std::fs::write(file, shorter).unwrap();
+    assert_eq!(run(&["sim", "--replay", file]).0, 0, "without {last}");
+    // What cannot happen there is no trace.
+    std::fs::write(file, format!("{shorter}\n> c7 dies\n")).unwrap();
+    let (code, _, err) = run(&["sim", "--replay", file]);
     assert_eq!(code, 2);
-    assert!(err.contains("cannot happen there: c0 syncs"), "{err}");
+    assert!(err.contains("cannot happen there: c7 dies"), "{err}");
+}
+
+#[test]
+fn more_than_one_leads_only_in_paxos_commit() {
+    let (code, out, err) = run(&["check", "two-phase", "--leaders", "2"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("--leaders is about Paxos commit"), "{err}");
 }
 
 #[test]

@@ -15,6 +15,9 @@
 //! | confirm after cancel, cancel after confirm | [contradicted](Settled::Contradicted) |
 //! | fails, or is rolled back | nothing is recorded: the next attempt starts afresh |
 //!
+//! For two-phase messages, [`mark`] puts such a row into the local transaction that goes with the
+//! message, and [`ask`] answers Handfast whether that has committed.
+//!
 //! The table is made by `handfast barrier schema`; it must be in the database that the work
 //! changes. `docs/barrier.md` tells the rest.
 //!
@@ -44,10 +47,10 @@
 //! ```
 
 #[cfg(feature = "barrier-axum")]
-mod axum;
+pub(crate) mod axum;
 #[cfg(feature = "barrier-rusqlite")]
 pub mod blocking;
-mod call;
+pub(crate) mod call;
 mod record;
 mod schema;
 #[allow(dead_code, reason = "each driver uses some of them")]
@@ -61,7 +64,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use self::record::Meeting;
 pub use self::{
-    call::{BadCall, Call, CallKind},
+    call::{BadCall, Call, CallKind, LOCAL},
     record::Row,
     schema::{Dialect, schema},
 };
@@ -133,6 +136,20 @@ pub enum Error {
     /// the middle of it, ended the transaction.
     #[error("the transaction ended while the work ran")]
     Ended,
+    /// The mark came after Handfast had asked, and was told that it never would: the message is
+    /// dropped. Roll back.
+    #[error("the local transaction comes after it was asked for")]
+    Late,
+    /// A local transaction with this mark has committed already, so this one is its duplicate. Roll
+    /// back, and submit the message again.
+    #[error("the local transaction has committed already")]
+    Marked,
+    /// What came to [`ask`] asks for nothing. Nothing has happened.
+    #[error("the call is `{}` and not `ask`", .0.name())]
+    NotAsk(CallKind),
+    /// The gid to mark is none.
+    #[error(transparent)]
+    BadCall(#[from] BadCall),
     /// The table holds what this version does not know.
     #[error("the barrier's table holds an unknown state `{0}`")]
     UnknownState(String),
@@ -231,6 +248,40 @@ where
             }
             Ok(Settled::Refused(Answer { bytes, repeated: false }))
         }
+    }
+}
+
+/// Marks the local transaction that goes with a two-phase message: the message is delivered if and
+/// only if this transaction commits. To be called once in it, at any place.
+///
+/// # Errors
+/// [`Error::Late`] and [`Error::Marked`] say why this transaction must not commit. After any error,
+/// roll back.
+pub async fn mark<T: Transaction>(gid: &str, tx: &mut T) -> Result<(), Error> {
+    let call = Call::new(gid, LOCAL, CallKind::Do)?;
+    let mut row = tx.claim(&call, now_ms()).await?;
+    match row.meet(call.kind())? {
+        Meeting::Work => {
+            row.done(call.kind(), &[]);
+            tx.write(&call, &row).await
+        }
+        Meeting::Known(Settled::Done(_)) => Err(Error::Marked),
+        Meeting::Known(_) | Meeting::New(_) => Err(Error::Late),
+    }
+}
+
+/// Answers whether the local transaction of a two-phase message has committed: [`Settled::Done`],
+/// or [`Settled::Refused`], and then it never will, since its [`mark`] fails from now on.
+///
+/// Waits for a local transaction that is marked and has not ended, as long as the database lets it
+/// wait for a lock. [`run`] answers such a call in the same way.
+///
+/// # Errors
+/// The database failed, or the call does not ask. Roll back, and answer so that it is sent again.
+pub async fn ask<T: Transaction>(call: &Call, tx: &mut T) -> Result<Settled, Error> {
+    match call.kind() {
+        CallKind::Ask => run(call, tx, async |_| Err(Error::NotAsk(CallKind::Ask))).await,
+        other => Err(Error::NotAsk(other)),
     }
 }
 

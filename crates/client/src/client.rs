@@ -2,27 +2,24 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::Method;
 use tokio::time::Instant;
 
 use crate::{
     Builder, Error, Outcome, Transaction, Unknown,
-    http::{Ask, Call, Fault},
+    http::{Call, Fault},
     link::{Link, escape, json},
-    wire::{
-        self, Because, BeginTransaction, Finding, ListFilter, Resolve, Resource, TransactionPage,
-    },
+    wire::{self, BeginTransaction, Finding, ListFilter, Resource, TransactionPage},
 };
 
-const TRANSACTION_TIMEOUT_MS: u64 = 5_000;
-const POLL_FIRST: Duration = Duration::from_millis(20);
-const POLL_LONGEST: Duration = Duration::from_secs(1);
+pub(crate) const TRANSACTION_TIMEOUT_MS: u64 = 5_000;
+pub(crate) const POLL_FIRST: Duration = Duration::from_millis(20);
+pub(crate) const POLL_LONGEST: Duration = Duration::from_secs(1);
 
 /// A node, reached over HTTP. Cheap to clone; clones share their connections.
 #[derive(Clone)]
 pub struct Handfast {
-    link: Link,
+    pub(crate) link: Link,
 }
 
 impl Handfast {
@@ -57,6 +54,12 @@ impl Handfast {
     /// same transaction, also after a crash of either side.
     pub fn transaction(&self, gid: impl Into<String>) -> Transaction {
         Transaction::new(self.clone(), gid.into())
+    }
+
+    /// A two-phase message: deliveries, whom to [`ask`](Transaction::ask), then
+    /// [`prepare`](Transaction::prepare).
+    pub fn message(&self, gid: impl Into<String>) -> Transaction {
+        self.transaction(gid)
     }
 
     /// A transaction with a new name.
@@ -127,39 +130,6 @@ impl Handfast {
         self.link.read(format!("/v1/transactions{query}")).await
     }
 
-    /// Commits a held transaction.
-    ///
-    /// # Errors
-    /// It was not told: it is not held, or the node was not reached.
-    pub async fn commit(&self, gid: &str, reason: &str) -> Result<Outcome, Error> {
-        self.decide(gid, "commit", reason).await
-    }
-
-    /// Aborts a transaction that is not decided.
-    ///
-    /// # Errors
-    /// It was not told: it is decided already, or the node was not reached.
-    pub async fn abort(&self, gid: &str, reason: &str) -> Result<Outcome, Error> {
-        self.decide(gid, "abort", reason).await
-    }
-
-    /// Tries the unfinished branches again now.
-    ///
-    /// # Errors
-    /// The node did not confirm it; saying it again is safe.
-    pub async fn retry(&self, gid: &str, reason: &str) -> Result<wire::Transaction, Error> {
-        let body = json(&Because { reason: reason.into() });
-        self.link.parsed(self.tell(gid, "retry", body).await)
-    }
-
-    /// Declares a branch finished, as an operator saw it at the participant.
-    ///
-    /// # Errors
-    /// The node did not confirm it; saying it again is safe.
-    pub async fn resolve(&self, gid: &str, resolve: &Resolve) -> Result<wire::Transaction, Error> {
-        self.link.parsed(self.tell(gid, "resolve", json(resolve)).await)
-    }
-
     /// All resources as the node sees them.
     ///
     /// # Errors
@@ -190,31 +160,17 @@ impl Handfast {
     pub async fn begin(&self, begin: &BeginTransaction) -> Result<Outcome, Error> {
         let mut begin = begin.clone();
         let gid = begin.gid.get_or_insert_with(|| uuid::Uuid::now_v7().to_string()).clone();
-        let own = Duration::from_millis(begin.timeout_ms.unwrap_or(TRANSACTION_TIMEOUT_MS));
-        let ask = Ask {
-            method: Method::POST,
-            path: "/v1/transactions".into(),
-            body: Some(json(&begin)),
-            attempt: own.saturating_add(self.link.attempt()),
-            patience: own.saturating_add(self.link.timeout),
-        };
-        let call = self.link.transport.call(&ask).await;
+        let path = "/v1/transactions".into();
+        let call = self
+            .link
+            .call_within(Method::POST, path, Some(json(&begin)), until_decided(&begin))
+            .await;
         self.outcome_of(&gid, call)
-    }
-
-    async fn decide(&self, gid: &str, verb: &str, reason: &str) -> Result<Outcome, Error> {
-        let call = self.tell(gid, verb, json(&Because { reason: reason.into() })).await;
-        self.outcome_of(gid, call)
-    }
-
-    async fn tell(&self, gid: &str, verb: &str, body: Bytes) -> Call {
-        let path = format!("/v1/transactions/{}:{verb}", escape(gid));
-        self.link.call(Method::POST, path, Some(body), self.link.timeout).await
     }
 
     /// The answer to something that may have changed a transaction: what may have happened is an
     /// outcome, and only what certainly did not is an error.
-    fn outcome_of(&self, gid: &str, call: Call) -> Result<Outcome, Error> {
+    pub(crate) fn outcome_of(&self, gid: &str, call: Call) -> Result<Outcome, Error> {
         let answer = match call.last {
             Ok(answer) => answer,
             Err(Fault::NotSent(why)) if !call.may_have_arrived => {
@@ -248,4 +204,11 @@ impl Handfast {
     fn ask_at(&self, gid: &str) -> String {
         format!("{}/v1/transactions/{}", self.link.transport.base, escape(gid))
     }
+}
+
+/// How long it may take until it is decided: its steps one after the other, then the votes.
+fn until_decided(begin: &BeginTransaction) -> Duration {
+    let votes = Duration::from_millis(begin.timeout_ms.unwrap_or(TRANSACTION_TIMEOUT_MS));
+    let all = begin.branches.iter().fold(votes, |sum, branch| sum.saturating_add(branch.within()));
+    begin.deadline_ms.map_or(all, |most| all.min(Duration::from_millis(most)))
 }

@@ -20,9 +20,12 @@ const ATTEMPTS_MAX: u32 = 64;
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
+/// Connections that are used again.
+pub(crate) type Pool = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
 /// A connection pool to one node.
 pub(crate) struct Transport {
-    pub client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    pub client: Pool,
     /// Without a slash at the end.
     pub base: String,
     /// Marked sensitive, so that it is not printed.
@@ -151,7 +154,7 @@ fn next(last: &Result<Answer, Fault>) -> Next {
     }
 }
 
-fn seconds(value: Option<&header::HeaderValue>) -> Option<Duration> {
+pub(crate) fn seconds(value: Option<&header::HeaderValue>) -> Option<Duration> {
     Some(Duration::from_secs(value?.to_str().ok()?.trim().parse().ok()?))
 }
 
@@ -161,7 +164,7 @@ fn jitter(wait: Duration) -> Duration {
     wait / 2 + wait * chance / 2000
 }
 
-fn chain(error: &hyper_util::client::legacy::Error) -> String {
+pub(crate) fn chain(error: &hyper_util::client::legacy::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -29,18 +29,30 @@
 //! may have happened is an [`Outcome`]; [`Outcome::Unknown`] is one of them, never an error.
 
 pub mod barrier;
+mod branch;
 mod client;
 mod http;
 mod link;
+mod open;
+mod operate;
 mod outcome;
 mod params;
+mod saga;
 mod shard;
+#[cfg(feature = "signature")]
+pub mod signature;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod transaction;
 pub mod wire;
 
 pub use client::Handfast;
 pub use link::Builder;
-pub use outcome::{Abort, Error, Outcome, Unknown};
-pub use params::{Value, bytes};
+pub use open::{Adding, NotDone, Open};
+pub use operate::Command;
+pub use outcome::{Abort, Error, NoOutput, Outcome, Unknown};
+pub use params::{Value, bytes, output};
+pub use saga::Sagas;
 pub use shard::{Shard, ShardValue};
 pub use transaction::Transaction;
+pub use wire::{Call, Message, Retry};

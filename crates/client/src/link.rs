@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     Error, Handfast, Shard,
-    http::{Answer, Ask, Call, Fault, Transport},
+    http::{Answer, Ask, Call, Fault, Pool, Transport},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -72,28 +72,25 @@ impl Builder {
     }
 
     fn link(self) -> Result<Link, Error> {
-        let base = self.url.trim_end_matches('/').to_owned();
-        let uri: hyper::Uri = base.parse().map_err(|e| Error::Setup(format!("`{base}`: {e}")))?;
-        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Err(Error::Setup("an address holds no user or password; use a token".into()));
-        }
-        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
-            return Err(Error::Setup(format!("`{base}`: use http://host:port or https://host")));
-        }
+        let base = address(&self.url)?;
         let authorization = self.token.map(|token| bearer(&token)).transpose()?;
-        let tls = tls(self.ca_file)?;
-        let mut http = HttpConnector::new();
-        http.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        let connector = tls.https_or_http().enable_http1().wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(30))
-            .build(connector);
+        let client = pool(self.ca_file)?;
         let transport = Arc::new(Transport { client, base, authorization });
         Ok(Link { transport, timeout: self.timeout })
     }
+}
+
+/// An address to which paths are added.
+pub(crate) fn address(url: &str) -> Result<String, Error> {
+    let base = url.trim_end_matches('/').to_owned();
+    let uri: hyper::Uri = base.parse().map_err(|e| Error::Setup(format!("`{base}`: {e}")))?;
+    if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+        return Err(Error::Setup("an address holds no user or password; use a token".into()));
+    }
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.query().is_some() {
+        return Err(Error::Setup(format!("`{base}`: use http://host:port or https://host")));
+    }
+    Ok(base)
 }
 
 /// A node or shard, reached over HTTP.
@@ -134,6 +131,19 @@ impl Link {
         self.transport.call(&ask).await
     }
 
+    /// A call whose answer takes the node that long by itself.
+    pub async fn call_within(
+        &self,
+        method: Method,
+        path: String,
+        body: Option<Bytes>,
+        own: Duration,
+    ) -> Call {
+        let attempt = own.saturating_add(self.attempt());
+        let patience = own.saturating_add(self.timeout);
+        self.transport.call(&Ask { method, path, body, attempt, patience }).await
+    }
+
     /// Most time for one attempt at a question that is answered at once.
     pub fn attempt(&self) -> Duration {
         self.timeout.clamp(ATTEMPT_LEAST, ATTEMPT_MOST)
@@ -166,7 +176,22 @@ impl Link {
     }
 }
 
-fn bearer(token: &str) -> Result<HeaderValue, Error> {
+/// Connections to whoever is asked for.
+pub(crate) fn pool(ca_file: Option<PathBuf>) -> Result<Pool, Error> {
+    let tls = tls(ca_file)?;
+    let mut http = HttpConnector::new();
+    http.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    let connector = tls.https_or_http().enable_http1().wrap_connector(http);
+    let pool = Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(30))
+        .build(connector);
+    Ok(pool)
+}
+
+pub(crate) fn bearer(token: &str) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim()))
         .map_err(|_| Error::Setup("the token holds characters that HTTP does not allow".into()))?;
     value.set_sensitive(true);

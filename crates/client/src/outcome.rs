@@ -1,6 +1,8 @@
 //! What a caller learns: an outcome, or an error that says that nothing has happened.
 
-use crate::wire::{self, Problem, State};
+use serde::de::DeserializeOwned;
+
+use crate::wire::{self, BranchView, Problem, State};
 
 /// What became of a transaction: exactly what is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +27,8 @@ pub struct Abort {
     pub message: String,
     /// What can be done, where something is known.
     pub cure: Option<String>,
+    /// What the service answered, where one refused.
+    pub body: Option<serde_json::Value>,
     /// Whether the same work may succeed if sent again under a new gid.
     pub retryable: bool,
     /// The transaction as the node knows it.
@@ -71,6 +75,18 @@ impl Outcome {
         }
     }
 
+    /// What a step, or a reservation, has put out.
+    ///
+    /// # Errors
+    /// There is no such branch here, or its output is no `T`.
+    pub fn output<T: DeserializeOwned>(&self, branch: &str) -> Result<T, NoOutput> {
+        let branches = self.transaction().map_or(&[][..], |transaction| &transaction.branches);
+        let view = branches.iter().find(|view| view.name == branch);
+        let view = view.ok_or_else(|| NoOutput::NoBranch(branch.into()))?;
+        serde_json::from_value(put_out(view))
+            .map_err(|e| NoOutput::Different { branch: branch.into(), why: e.to_string() })
+    }
+
     pub(crate) fn of(transaction: wire::Transaction, ask_at: String) -> Self {
         match transaction.outcome {
             wire::Outcome::Committed => Self::Committed(transaction),
@@ -91,9 +107,32 @@ impl Abort {
         let code = reason.as_ref().map_or("aborted", |r| &r.code).into();
         let message = reason.as_ref().map_or("no reason is recorded", |r| &r.message).into();
         let retryable = reason.as_ref().is_some_and(|r| r.retryable);
-        let (branch, cure) = reason.map_or((None, None), |r| (r.branch, r.cure));
-        Self { branch, code, message, cure, retryable, transaction }
+        let (branch, cure, body) =
+            reason.map_or((None, None, None), |r| (r.branch, r.cure, r.body));
+        Self { branch, code, message, cure, body, retryable, transaction }
     }
+}
+
+/// Why there is no such output.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoOutput {
+    /// What is known of the transaction has no such branch.
+    #[error("there is no branch `{0}`")]
+    NoBranch(String),
+    /// It is something else. A branch that has put out nothing yet has put out null.
+    #[error("the output of `{branch}` is something else: {why}")]
+    Different {
+        /// Whose.
+        branch: String,
+        /// In which way.
+        why: String,
+    },
+}
+
+/// The output of a branch: null if there is none.
+pub(crate) fn put_out(branch: &BranchView) -> serde_json::Value {
+    branch.output.clone().unwrap_or_default()
 }
 
 /// A call that did not do what it was asked to.

@@ -19,6 +19,16 @@ macro_rules! params {
     };
 }
 
+/// A parameter that is what a branch before has put out: `branch`, or `branch.path.to.field`.
+///
+/// ```
+/// let params = handfast_client::params![handfast_client::output("book.id")];
+/// assert_eq!(params[0]["output"], "book.id");
+/// ```
+pub fn output(path: &str) -> Value {
+    serde_json::json!({ "output": path })
+}
+
 /// A parameter of bytes, as the wire writes it: `{"bytes": "<base64>"}`.
 ///
 /// ```

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::{
-    Error, Handfast, Outcome, Value,
-    wire::{AckWhen, BeginTransaction, Branch, Decide, Isolation, KeyOp, Statement, Wait},
+    Error, Handfast, NotDone, Open, Outcome, Value,
+    branch::branch_words,
+    wire::{AckWhen, Ask, BeginTransaction, Branch, Call, Decide, KeyOp, Message, Statement, Wait},
 };
 
 /// A transaction to run: branches first, then [`run`](Self::run).
@@ -34,33 +35,62 @@ impl Transaction {
         self.statement(branch, resource, Statement(text.into(), params, Default::default()))
     }
 
-    /// How many rows the statement before must affect or return; otherwise all is aborted.
-    pub fn expect_rows(mut self, rows: u64) -> Self {
-        if let Some(statement) = self.last_statement() {
-            statement.2.rows = Some(rows);
-        }
-        self
-    }
-
-    /// Hands back the rows of the statement before, in `results` of the committed transaction.
-    pub fn returning(mut self) -> Self {
-        if let Some(statement) = self.last_statement() {
-            statement.2.returns = true;
-        }
-        self
-    }
-
     /// Operations on keys of a shard, in order.
     pub fn keys(mut self, branch: &str, resource: &str, operations: Vec<KeyOp>) -> Self {
         self.branch(branch, resource).keys.get_or_insert_default().extend(operations);
         self
     }
 
-    /// The isolation level of the branch before, in its database.
-    pub fn isolation(mut self, isolation: Isolation) -> Self {
-        if let Some(branch) = self.begin.branches.last_mut() {
-            branch.isolation = Some(isolation);
-        }
+    /// A step at a service: done before the decision, and undone if that is to abort. Say how with
+    /// [`undo`](Self::undo).
+    pub fn step(self, branch: &str, resource: &str, act: impl Into<Call>) -> Self {
+        self.with(Branch::step(branch, resource, act))
+    }
+
+    /// A reservation at a service: try before the decision, then confirm or cancel.
+    pub fn reserve(
+        self,
+        branch: &str,
+        resource: &str,
+        attempt: impl Into<Call>,
+        confirm: impl Into<Call>,
+        cancel: impl Into<Call>,
+    ) -> Self {
+        self.with(Branch::reserve(branch, resource, attempt, confirm, cancel))
+    }
+
+    /// A call that is made after the decision to commit, until it succeeds.
+    pub fn deliver(self, branch: &str, resource: &str, act: impl Into<Call>) -> Self {
+        self.with(Branch::deliver(branch, resource, act))
+    }
+
+    /// A message that is sent after the decision to commit, until it arrives.
+    pub fn message(self, branch: &str, resource: &str, message: Message) -> Self {
+        self.with(Branch::message(branch, resource, message))
+    }
+
+    /// A branch in the wire's words.
+    pub fn with(mut self, branch: Branch) -> Self {
+        self.begin.branches.push(branch);
+        self
+    }
+
+    /// What its calls may use as `{{input.field}}`: an object.
+    pub fn input(mut self, input: impl Into<Value>) -> Self {
+        self.begin.input = Some(input.into());
+        self
+    }
+
+    /// Within this time it must be decided, or it is aborted. [`ask`](Self::ask) is asked first.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.begin.deadline_ms = Some(ms(deadline));
+        self
+    }
+
+    /// Whom to ask, when an open transaction's deadline is over, whether the caller's local
+    /// transaction has committed; [`barrier::ask`](crate::barrier::ask) answers it.
+    pub fn ask(mut self, resource: &str, call: impl Into<Call>) -> Self {
+        self.begin.ask = Some(Ask { resource: resource.into(), call: call.into() });
         self
     }
 
@@ -79,7 +109,7 @@ impl Transaction {
 
     /// Within this time every branch must have voted, or it is aborted. Default 5 s.
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.begin.timeout_ms = Some(timeout.as_millis().try_into().unwrap_or(u64::MAX));
+        self.begin.timeout_ms = Some(ms(timeout));
         self
     }
 
@@ -108,13 +138,40 @@ impl Transaction {
         self.handfast.begin(&self.begin).await
     }
 
+    /// Leaves it open: its steps are done now, and others may be added until
+    /// [`commit`](Open::commit) or [`abort`](Open::abort), or until its deadline is over (60 s).
+    ///
+    /// Opened again under the same gid with the same content, it is the same open transaction.
+    ///
+    /// # Errors
+    /// It is not open; [`NotDone`] says what it is.
+    pub async fn open(mut self) -> Result<Open, NotDone> {
+        self.begin.open = true;
+        Open::begin(self.handfast, &self.begin).await
+    }
+
+    /// Prepares a two-phase message: its deliveries happen if and only if the local transaction
+    /// commits that [`barrier::mark`](crate::barrier::mark) marks with the same gid.
+    ///
+    /// Commit that transaction, then [`submit`](Open::submit). If no word comes by the deadline,
+    /// Handfast [asks](Self::ask).
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and if it has nobody to ask.
+    pub async fn prepare(self) -> Result<Open, NotDone> {
+        match self.begin.ask {
+            Some(_) => self.open().await,
+            None => Err(Error::Setup("a two-phase message needs somebody to `ask`".into()).into()),
+        }
+    }
+
     fn statement(mut self, branch: &str, resource: &str, statement: Statement) -> Self {
         self.branch(branch, resource).sql.get_or_insert_default().push(statement);
         self
     }
 
-    fn last_statement(&mut self) -> Option<&mut Statement> {
-        self.begin.branches.last_mut()?.sql.as_mut()?.last_mut()
+    fn last_branch(&mut self) -> Option<&mut Branch> {
+        self.begin.branches.last_mut()
     }
 
     /// The branch of that name, moved to the end: what follows speaks of it.
@@ -130,4 +187,10 @@ impl Transaction {
         branches.push(branch);
         branches.last_mut().expect("just pushed")
     }
+}
+
+branch_words!(Transaction);
+
+fn ms(time: Duration) -> u64 {
+    time.as_millis().try_into().unwrap_or(u64::MAX)
 }

@@ -247,7 +247,7 @@ pub struct Transaction {
     /// How it is decided; `log` where this answer does not know.
     #[serde(default, skip_serializing_if = "Decide::is_log")]
     pub decide: Decide,
-    /// True if a branch needs an operator; the branch says why.
+    /// True if it needs an operator; the branch, or `asking`, says why.
     #[serde(default)]
     pub stuck: bool,
     /// Why it was aborted.
@@ -256,6 +256,13 @@ pub struct Transaction {
     /// When its decision was recorded, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_at_ms: Option<u64>,
+    /// While it is not decided: when its time is over, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline_at_ms: Option<u64>,
+    /// Its time is over, and its caller's service is asked whether the caller's local transaction
+    /// committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asking: Option<Asking>,
     /// Its branches, in the caller's order.
     #[serde(default)]
     pub branches: Vec<BranchView>,
@@ -265,6 +272,22 @@ pub struct Transaction {
     /// What happened, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub timeline: Vec<TimelineEntry>,
+}
+
+/// How asking goes whether the local transaction of an open transaction's caller committed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct Asking {
+    /// Whom.
+    pub resource: String,
+    /// How often it was asked, since the node started or an operator's `:retry`.
+    pub attempts: u32,
+    /// Its last answer, if that told nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_answer: Option<String>,
+    /// When it is asked again, in milliseconds since 1970; absent while it is being asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_attempt_at_ms: Option<u64>,
 }
 
 /// Why a transaction was aborted.

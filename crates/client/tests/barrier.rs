@@ -5,6 +5,7 @@
 
 mod beds;
 mod cases;
+mod messages;
 mod races;
 mod requests;
 mod session;
@@ -16,6 +17,8 @@ macro_rules! suite {
             use super::*;
             suite!(cases of $bed: every_order, failed_work, refused_work, long_answers,
                    old_snapshots, lost_claims, pruning, names);
+            suite!(messages of $bed: mark_and_ask, ask_while_marked, mark_while_asked,
+                   many_of_both);
             suite!(races of $bed: every_pair, many_duplicates, opposite_orders, crashes);
         })*
     };

@@ -3,5 +3,9 @@
 
 mod ask;
 mod barrier;
+mod open;
 mod run;
+mod saga;
 mod script;
+mod signature;
+mod testing;

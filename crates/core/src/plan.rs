@@ -97,8 +97,10 @@ pub struct Part {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Index>,
     /// For a step: how often, and how long, it is tried until the transaction is given up.
+    #[serde(default, skip_serializing_if = "Patience::is_for_steps")]
     pub patience: Patience,
     /// For undo and delivery: how often it is tried until it is stuck, which goes on trying.
+    #[serde(default = "Patience::until_done", skip_serializing_if = "Patience::is_until_done")]
     pub persistence: Patience,
 }
 
@@ -134,6 +136,19 @@ impl Patience {
         cap_ms: 300_000,
         call_ms: 10_000,
     };
+
+    fn until_done() -> Self {
+        Self::UNTIL_DONE
+    }
+
+    /// The log does not say what is the default: that is most of a plan's length.
+    fn is_for_steps(&self) -> bool {
+        *self == Self::STEP
+    }
+
+    fn is_until_done(&self) -> bool {
+        *self == Self::UNTIL_DONE
+    }
 
     /// The wait after the `tries`-th try, in ms.
     pub fn wait_ms(&self, tries: u32) -> u64 {

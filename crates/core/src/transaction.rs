@@ -21,8 +21,8 @@
 //! With a [plan](crate::plan) steps are done before the decision, and deliveries after it:
 //!
 //! ```text
-//! Begun ─▶ running ── each step: Done, then the next ── branches prepare ─▶ Decided(commit) ─▶ deliver
-//!             └─ refused, patience over, deadline, caller ─▶ Decided(abort) ─▶ undo, last one first
+//! Begun ─▶ running ── each step: Done, then the next ── prepare ─▶ Decided(commit) ─▶ deliver
+//!             └─ refused, patience over, deadline, caller ─▶ Decided(abort) ─▶ undo, last first
 //! ```
 //!
 //! Rules, with their sources (Mohan, Lindsay, Obermarck 1986, "R*"; Gray and Lamport 2006):
@@ -71,6 +71,7 @@ use crate::{
     id::{RequestId, RunId},
     machine::{Machine, Output, Summary},
     pact::Way,
+    plan::Kind,
     vote::{Cause, Vote},
 };
 
@@ -242,6 +243,11 @@ impl Step<'_> {
     fn go_on(&mut self) {
         let Some(voting) = &self.live.voting else { return };
         if voting.is_held() {
+            let hold = voting.plan.as_ref().filter(|_| voting.hold && !voting.open);
+            let hold = hold.map(|plan| (Timer::Votes(voting.run), plan.terms.timeout_ms));
+            if let Some((timer, after_ms)) = hold {
+                self.arm(timer, after_ms);
+            }
             for (request, _) in core::mem::take(&mut self.live.waiters) {
                 self.reply(request, Answer::Held);
             }
@@ -279,12 +285,14 @@ impl Step<'_> {
         // With a plan, only those whose turn it is are late.
         let is_late = |at: &usize| {
             let vote = &voting.branches[*at].2;
-            let is_asked = || telling.get(*at).is_some_and(|t| t.is_begun && !t.is_doing);
+            let prepares = || voting.kind(index(*at)) == Kind::Prepare;
+            let is_asked = || telling.get(*at).is_some_and(|t| t.is_begun) && prepares();
             vote.is_none() && (voting.plan.is_none() || is_asked())
         };
         let missing = (0..voting.branches.len()).find(is_late).map(|at| &voting.branches[at]);
         let reason = match missing {
-            None if voting.plan.is_some() => return,
+            // Steps have a patience of their own.
+            None if voting.plan.is_some() && !voting.is_held() => return,
             Some((name, ..)) => Reason::own(
                 Some(name.clone()),
                 "vote_timeout",
@@ -312,8 +320,8 @@ impl Step<'_> {
 
     fn commit_asked(&mut self, request: RequestId) {
         match &mut self.live.voting {
-            Some(voting) if !voting.hold && !voting.open => {
-                self.reply(request, Answer::WrongState("preparing, and not held"));
+            Some(voting) if !voting.hold && !voting.open && !voting.was_open() => {
+                self.reply(request, Answer::WrongState("it prepares, and is not held"));
             }
             Some(_) if self.live.waiters.len() >= WAITERS_MAX => {
                 self.reply(request, Answer::Busy);
@@ -387,6 +395,7 @@ impl Step<'_> {
         let mut after = Saved { known: self.known.cloned() };
         after.apply(record);
         let decided = after.known.expect("only a run that is voted on or begun is decided");
+        self.end_steps(&decided);
         self.announce(&decided);
     }
 
@@ -403,7 +412,6 @@ impl Step<'_> {
     /// Answers those who waited for the decision, tells the branches, and finishes at once if there
     /// is nobody to tell. `decided` is the state as it will be when the decision is applied.
     fn announce(&mut self, decided: &Known) {
-        self.end_steps(decided);
         let waiters = core::mem::take(&mut self.live.waiters);
         let mut after = Step { known: Some(decided), live: self.live, out: self.out };
         for (request, ack) in waiters {

@@ -62,6 +62,8 @@ pub enum Ack {
     Heuristic(String),
     /// Not known to be finished; try again.
     Unknown(String),
+    /// This call certainly did not arrive; try again, which costs no tries.
+    Unsent(String),
     /// A service works on it; ask again after so many ms.
     InProgress(u64),
     /// The participant answers what makes no sense or refuses for want of rights: an operator must

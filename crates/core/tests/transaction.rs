@@ -47,10 +47,10 @@ fn input(line: &str) -> Input {
         ["add", who, branch, rest @ ..] => {
             Input::Add { request: request(who), branch: spec(branch, rest, 1) }
         }
-        ["edit", who, branch] => Input::Edit {
+        ["edit", who, branch, rest @ ..] => Input::Edit {
             request: request(who),
             branch: index(branch),
-            work: calls(false),
+            work: calls(rest.is_empty()),
             reason: "the address was wrong".into(),
         },
         ["votes", "timeout"] => Input::Fired(Timer::Votes(run("1.1"))),
@@ -201,6 +201,7 @@ fn ack(words: &[&str]) -> Ack {
         ["unknown"] => Ack::Unknown("no answer".into()),
         ["broken"] => Ack::Broken("permission denied".into()),
         ["in-progress"] => Ack::InProgress(500),
+        ["unsent"] => Ack::Unsent("connection refused".into()),
         _ => panic!("no such answer: {words:?}"),
     }
 }

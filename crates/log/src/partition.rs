@@ -193,7 +193,6 @@ where
         if self.forced || self.unwritten_records > NOTES_MAX {
             self.write(now_ms)?;
         }
-        self.retire();
         Ok(staged.effects)
     }
 
@@ -208,9 +207,20 @@ where
     /// As for [`Partition::commit`].
     pub fn flush(&mut self, now_ms: u64) -> Result<(), LogError> {
         self.check()?;
-        self.write(now_ms)?;
-        self.retire();
-        Ok(())
+        self.write(now_ms)
+    }
+
+    /// Lets go of machines that the log gives back as they are. To be called after each turn, when
+    /// its effects have been handed out: who hands them out may still look at their machines.
+    pub fn retire(&mut self) {
+        for stream in self.touched.drain(..) {
+            let leaves = |slot: &Slot<M>| {
+                slot.unwritten.is_empty() && !M::is_open(&slot.saved) && M::is_idle(&slot.live)
+            };
+            if self.machines.get(&stream).is_some_and(leaves) {
+                self.machines.remove(&stream);
+            }
+        }
     }
 
     /// A machine's saved state, and its live state if it is in memory; `None` if it never existed.
@@ -363,18 +373,6 @@ where
         self.forced = false;
         self.broken = false;
         Ok(())
-    }
-
-    /// Lets go of machines that the log gives back as they are.
-    fn retire(&mut self) {
-        for stream in self.touched.drain(..) {
-            let leaves = |slot: &Slot<M>| {
-                slot.unwritten.is_empty() && !M::is_open(&slot.saved) && M::is_idle(&slot.live)
-            };
-            if self.machines.get(&stream).is_some_and(leaves) {
-                self.machines.remove(&stream);
-            }
-        }
     }
 }
 

@@ -107,13 +107,16 @@ pub fn turn<L: Log>(
     inputs: impl IntoIterator<Item = Addressed<Counter>>,
 ) -> Result<Effects<Counter>, LogError> {
     let staged = partition.stage(inputs)?;
-    partition.commit(staged, 1_000)
+    let effects = partition.commit(staged, 1_000)?;
+    partition.retire();
+    Ok(effects)
 }
 
 /// Opens a partition and commits what recovery asks for.
 pub fn open<L: Log>(log: L) -> (Partition<Counter, L>, Effects<Counter>) {
     let (mut partition, staged) = Partition::open(log).unwrap();
     let effects = partition.commit(staged, 1_000).unwrap();
+    partition.retire();
     (partition, effects)
 }
 

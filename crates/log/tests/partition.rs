@@ -70,6 +70,7 @@ fn notes_are_written_by_flush_by_close_and_when_they_are_many() {
     let (mut partition, _) = open(Memory::default());
     turn(&mut partition, [to("a", Input::Note(1))]).unwrap();
     partition.flush(1_000).unwrap();
+    partition.retire();
     assert!(!partition.has_notes());
     assert_eq!(sum(&mut open(crash(&mut partition)).0, "a"), Some(1));
 
@@ -99,6 +100,7 @@ fn finished_machines_leave_memory_only_when_the_log_gives_them_back_unchanged() 
     let told = turn(&mut partition, [to("even", Input::Ask)]).unwrap();
     assert_eq!(told, [("even".into(), Effect::Tell(4))], "so it is never read back older");
     partition.flush(1_000).unwrap();
+    partition.retire();
     assert_eq!(in_memory(&partition), ["odd"]);
 
     turn(&mut partition, [to("even", Input::Wait(true))]).unwrap();

@@ -6,7 +6,7 @@
 mod call;
 pub mod words;
 
-pub use call::{BODY_BYTES_MAX, CallError, CallSettings, Caller};
+pub use call::{Answer, BODY_BYTES_MAX, CallError, CallSettings, Caller};
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,7 +1,8 @@
 //! Participants: the systems that prepare, commit and abort branches.
 //!
 //! One trait, [`Participant`], and its adapters. What they promise is written at the trait and
-//! checked on real servers by the [`mod@conformance`] suite.
+//! checked on real servers by the [`mod@conformance`] suite. A service prepares nothing: it is only
+//! called.
 
 mod branches;
 pub mod conformance;
@@ -9,6 +10,7 @@ pub mod http;
 pub mod mysql;
 pub mod postgres;
 mod refusal;
+pub mod service;
 pub mod tls;
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
@@ -16,11 +18,12 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use handfast_core::{
     id::{BranchId, Cluster},
     pact::Pact,
-    vote::{Ack, Cause, Proof, Vote},
+    vote::{Ack, Cause, Proof, Reply, Vote},
     work::{Rows, Work},
 };
 
 use refusal::{WRONG_WORK, refusal};
+pub use service::{ServiceCall, ServiceSettings};
 
 /// A future that an adapter returns; boxed, so that adapters of all kinds fit one map.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -31,7 +34,7 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// became of a branch. No call panics on what the other side answers. Dropping a returned future
 /// must not leave a connection in a pool with a transaction open on it.
 pub trait Participant: Send + Sync {
-    /// What it is: `postgres`, `mysql`, `http`.
+    /// What it is: `postgres`, `mysql`, `http`, `service`.
     fn kind(&self) -> &'static str;
 
     /// Whether [`Participant::hold`] and [`Participant::commit_one_phase`] work here.
@@ -70,7 +73,13 @@ pub trait Participant: Send + Sync {
     /// a session of ours.
     fn abort(&self, branch: BranchId, proof: Proof) -> Pending<'_, Ack>;
 
-    /// What is prepared there now.
+    /// Calls a service. Whoever drops the future before it is ready knows nothing of the call.
+    fn call(&self, call: ServiceCall) -> Pending<'_, Reply> {
+        let _ = call;
+        Box::pin(async { Reply::Broken("it is not a service".into()) })
+    }
+
+    /// What is prepared there now; of a service, which prepares nothing, whether it is there.
     ///
     /// # Errors
     /// The list could not be read; nothing is known.
@@ -134,8 +143,8 @@ pub enum Level {
 pub struct Settings {
     /// The resource's name, for messages.
     pub name: String,
-    /// `postgres://`, `mysql://`, `mariadb://`, `http://` or `https://`; a password in it is
-    /// taken out before the address is shown anywhere.
+    /// `postgres://`, `mysql://`, `mariadb://`, `http://`, `https://`, `service+http://` or
+    /// `service+https://`; a password in it is taken out before the address is shown anywhere.
     pub url: String,
     /// The password, or for HTTP the bearer token; wins over one in the address.
     pub secret: Option<String>,
@@ -153,6 +162,8 @@ pub struct Settings {
     pub lock_timeout: Duration,
     /// MariaDB/MySQL: the table in which every branch leaves its mark; made if missing.
     pub marker_table: String,
+    /// What concerns services alone.
+    pub service: ServiceSettings,
     /// Whose branches are ours.
     pub cluster: Cluster,
 }
@@ -176,6 +187,7 @@ pub fn open(settings: Settings) -> Result<Arc<dyn Participant>, String> {
         "postgres" | "postgresql" => postgres::open(settings),
         "mysql" | "mariadb" => mysql::open(settings),
         "http" | "https" => http::open(settings),
+        "service+http" | "service+https" => service::open(settings),
         other => Err(format!("resource `{}`: unknown scheme `{other}`", settings.name)),
     }
 }

@@ -132,7 +132,7 @@ impl Postgres {
     ) -> Prepared {
         let deadline = Instant::now() + within;
         let Work::Sql(sql) = work else {
-            let why = "this resource is a database: it takes `sql`, not `keys`";
+            let why = "this resource is a database: it takes `sql`, neither `keys` nor calls";
             return no(refusal(refusal::WRONG_WORK, Request, why));
         };
         let Some(mut working) = self.branches.start(branch) else {

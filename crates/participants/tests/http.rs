@@ -224,6 +224,7 @@ fn settings(url: &str, secret: Option<&str>) -> Settings {
         statement_timeout: AMPLE,
         lock_timeout: AMPLE,
         marker_table: String::new(),
+        service: Default::default(),
         cluster: Cluster::new("t").unwrap(),
     }
 }

@@ -5,3 +5,4 @@
 mod http;
 mod mysql;
 mod postgres;
+mod service;

@@ -9,8 +9,11 @@ pub mod codes;
 pub mod transactions;
 
 mod body;
+pub mod bulk;
 mod convert;
+pub(crate) mod named;
 mod problem;
+pub mod sagas;
 pub mod system;
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
@@ -56,8 +59,8 @@ pub struct Api {
 /// The whole API over a node.
 pub fn router(node: Node, config: &Config) -> Router {
     let api = Api {
+        rules: Arc::new(Rules::new(config, node.cluster())),
         node,
-        rules: Arc::new(Rules::new(config)),
         auth: Arc::new(Auth::new(config)),
         slots: Arc::new(Semaphore::new(config.limits.requests_max)),
         peer_slots: Arc::new(Semaphore::new(PEER_REQUESTS_MAX)),
@@ -67,6 +70,12 @@ pub fn router(node: Node, config: &Config) -> Router {
     Router::new()
         .route("/v1/transactions", get(transactions::list).post(transactions::begin))
         .route("/v1/transactions/{gid}", get(transactions::show).post(transactions::tell))
+        .route("/v1/transactions/{gid}/branches", post(transactions::add))
+        .route("/v1/transactions:commit", post(bulk::commit))
+        .route("/v1/transactions:abort", post(bulk::abort))
+        .route("/v1/transactions:retry", post(bulk::retry))
+        .route("/v1/sagas", get(sagas::list))
+        .route("/v1/sagas/{name}", get(sagas::show).put(sagas::apply).post(sagas::tell))
         .route("/v1/resources", get(system::resources))
         .route("/v1/resources/{name}", post(system::tell_resource))
         .route("/v1/inquiries/{branch}", get(system::inquire))

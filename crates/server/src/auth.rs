@@ -12,9 +12,9 @@ use crate::config::{Config, Token};
 pub enum Role {
     /// Look: every GET.
     Read,
-    /// Run, commit and abort transactions.
+    /// Run, extend, commit and abort transactions; run sagas.
     Write,
-    /// Retry, resolve and check.
+    /// Retry, edit, resolve and check; say a word to many transactions; describe sagas.
     Operate,
 }
 
@@ -43,7 +43,15 @@ impl Role {
         match *method {
             Method::GET | Method::HEAD => Self::Read,
             Method::POST if path == "/v1/transactions" => Self::Write,
+            // A word to many is an operator's.
+            Method::POST if path.starts_with("/v1/transactions:") => Self::Operate,
             Method::POST if path.ends_with(":commit") || path.ends_with(":abort") => Self::Write,
+            Method::POST
+                if path.starts_with("/v1/transactions/") && path.ends_with("/branches") =>
+            {
+                Self::Write
+            }
+            Method::POST if path.starts_with("/v1/sagas/") && path.ends_with(":run") => Self::Write,
             _ => Self::Operate,
         }
     }

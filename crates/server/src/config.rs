@@ -101,7 +101,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// The listener's certificate and key.
+/// A certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsFiles {
     /// PEM file of the certificate and its chain.
@@ -214,7 +214,7 @@ impl Config {
                 .choice("log.level")
                 .and_then(|word| word.parse().ok())
                 .unwrap_or(tracing::Level::INFO),
-            tls: TlsFiles::read(from),
+            tls: TlsFiles::read(from, "tls.cert_file", "tls.key_file"),
             tokens: tokens.iter().filter_map(|name| Token::read(from, name)).collect(),
             resources: resources.iter().map(|name| Resource::read(from, name)).collect(),
         }
@@ -260,16 +260,17 @@ impl Limits {
 }
 
 impl TlsFiles {
-    fn read(from: &mut Layers) -> Option<Self> {
-        match (from.text("tls.cert_file"), from.text("tls.key_file")) {
+    /// Both, or neither.
+    fn read(from: &mut Layers, cert_key: &str, key_key: &str) -> Option<Self> {
+        match (from.text(cert_key), from.text(key_key)) {
             (Some(cert), Some(key)) => Some(Self { cert: cert.into(), key: key.into() }),
             (None, None) => None,
             (Some(_), None) => {
-                from.fault("tls.cert_file", "given without `tls.key_file`");
+                from.fault(cert_key, format!("given without `{key_key}`"));
                 None
             }
             (None, Some(_)) => {
-                from.fault("tls.key_file", "given without `tls.cert_file`");
+                from.fault(key_key, format!("given without `{cert_key}`"));
                 None
             }
         }

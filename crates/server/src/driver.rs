@@ -14,7 +14,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use handfast_core::machine::Machine;
+use handfast_core::{
+    machine::Machine,
+    shard::{self, Shard},
+    transaction::{self, Transaction},
+};
 use handfast_log::{Addressed, LogError, Partition, Refused, Sqlite, Staged};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -27,9 +31,13 @@ pub const TURN_MAX: usize = 1024;
 pub const REQUESTS_MAX: usize = 8192;
 /// A lazy record waits at most this long for a sync that comes anyway.
 const NOTES_WAIT: Duration = Duration::from_millis(20);
+/// A timer that the clock cannot count to: longer than any process lives.
+const NEVER: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 
-/// What a driver hands out after each turn; runs on the partition's thread, so it must not block.
-type OnEffects<M> = dyn FnMut(Vec<(Arc<str>, <M as Machine>::Effect)>) + Send;
+/// What a driver hands out after each turn, and the partition to look things up in; runs on the
+/// partition's thread, so it must not block.
+type OnEffects<M> =
+    dyn FnMut(&mut Partition<M, Sqlite>, Vec<(Arc<str>, <M as Machine>::Effect)>) + Send;
 /// What a driver hands back of a turn; runs there too.
 type OnRefused<M> = dyn FnMut(Vec<Refused<M>>) + Send;
 type Job<M> = Box<dyn FnOnce(&mut Partition<M, Sqlite>) + Send>;
@@ -45,18 +53,28 @@ pub trait Driven:
     > + Send
     + 'static
 {
+    /// What it arms. Kept instead of the input that it becomes, which may be a hundred times as
+    /// large: as many timers wait as transactions are open.
+    type Timer: Send;
+
+    /// What a timer becomes when it is over.
+    fn fired(timer: Self::Timer) -> Self::Input;
 }
 
-impl<M> Driven for M where
-    M: Machine<
-            Saved: Send,
-            Live: Send,
-            Input: Send,
-            Record: Send + Serialize + DeserializeOwned,
-            Effect: Send,
-        > + Send
-        + 'static
-{
+impl Driven for Transaction {
+    type Timer = transaction::Timer;
+
+    fn fired(timer: transaction::Timer) -> transaction::Input {
+        transaction::Input::Fired(timer)
+    }
+}
+
+impl Driven for Shard {
+    type Timer = shard::Timer;
+
+    fn fired(timer: shard::Timer) -> shard::Input {
+        shard::Input::Fired(timer)
+    }
 }
 
 /// Why a driver did not take a request. Nothing has happened.
@@ -86,6 +104,13 @@ impl<M: Driven> Clone for DriverHandle<M> {
 #[derive(Clone, Copy, Debug)]
 pub struct Armed((Instant, u64));
 
+impl Armed {
+    /// How long it still runs; nothing if it is over.
+    pub fn left(self) -> Duration {
+        self.0.0.saturating_duration_since(Instant::now())
+    }
+}
+
 struct Inbox<M: Driven> {
     waiting: Mutex<Waiting<M>>,
     changed: Condvar,
@@ -97,7 +122,7 @@ struct Waiting<M: Driven> {
     requests: VecDeque<Addressed<M>>,
     jobs: VecDeque<Job<M>>,
     /// By deadline; the number keeps those of one instant apart and in order.
-    timers: BTreeMap<(Instant, u64), Addressed<M>>,
+    timers: BTreeMap<(Instant, u64), (Arc<str>, M::Timer)>,
     timers_armed: u64,
     stopping: bool,
 }
@@ -141,14 +166,16 @@ impl<M: Driven> DriverHandle<M> {
         Ok(())
     }
 
-    /// Adds `input` when `after_ms` is over, unless it is disarmed or the driver stops first.
-    pub fn arm(&self, after_ms: u64, input: Addressed<M>) -> Armed {
-        let deadline = Instant::now() + Duration::from_millis(after_ms);
+    /// Adds what `timer` becomes when `after_ms` is over, unless it is disarmed or the driver stops
+    /// first.
+    pub fn arm(&self, after_ms: u64, stream: Arc<str>, timer: M::Timer) -> Armed {
+        let now = Instant::now();
+        let deadline = now.checked_add(Duration::from_millis(after_ms)).unwrap_or(now + NEVER);
         let mut waiting = self.inbox.lock();
         waiting.timers_armed += 1;
         let key = (deadline, waiting.timers_armed);
         let is_first = waiting.timers.first_key_value().is_none_or(|(first, _)| key < *first);
-        waiting.timers.insert(key, input);
+        waiting.timers.insert(key, (stream, timer));
         drop(waiting);
         if is_first {
             self.inbox.changed.notify_one();
@@ -203,7 +230,7 @@ impl<M: Driven> DriverHandle<M> {
 /// process should then stop loudly, since nobody knows what the log holds.
 pub fn spawn<M: Driven>(
     opened: (Partition<M, Sqlite>, Staged<M>),
-    on_effects: impl FnMut(Vec<(Arc<str>, M::Effect)>) + Send + 'static,
+    on_effects: impl FnMut(&mut Partition<M, Sqlite>, Vec<(Arc<str>, M::Effect)>) + Send + 'static,
     on_refused: impl FnMut(Vec<Refused<M>>) + Send + 'static,
     on_broken: impl FnOnce(LogError) + Send + 'static,
 ) -> DriverHandle<M> {
@@ -283,6 +310,7 @@ impl<M: Driven> Driver<M> {
                 Next::Flush => {
                     stop_point::reach("before_flush");
                     self.partition.flush(now_ms())?;
+                    self.partition.retire();
                     stop_point::reach("after_flush");
                     self.notes_since = None;
                 }
@@ -305,8 +333,9 @@ impl<M: Driven> Driver<M> {
             false => None,
         };
         if !effects.is_empty() {
-            (self.on_effects)(effects);
+            (self.on_effects)(&mut self.partition, effects);
         }
+        self.partition.retire();
         Ok(())
     }
 }
@@ -358,7 +387,8 @@ impl<M: Driven> Waiting<M> {
             if timer.key().0 > now {
                 return;
             }
-            self.answers.push_back(timer.remove());
+            let (stream, timer) = timer.remove();
+            self.answers.push_back(Addressed { stream, input: M::fired(timer), fresh: false });
         }
     }
 

@@ -2,6 +2,7 @@
 
 pub mod driver;
 pub mod node;
+pub mod sagas;
 pub mod shard;
 mod stop_point;
 
@@ -14,6 +15,7 @@ pub mod openapi;
 
 mod nearest;
 mod outbox;
+mod template;
 
 use std::{future::Future, time::Duration};
 

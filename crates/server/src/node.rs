@@ -3,11 +3,18 @@
 //! The node keeps no truth of its own: what is decided is in the partition's log. Here are only the
 //! callers who wait, the calls that run, and what was last seen of the resources.
 
+mod attempts;
+mod branches;
 mod callers;
+mod commands;
 mod dispatch;
+mod filling;
+mod lanes;
+mod line;
 mod metrics;
 mod pacts;
 mod recovery;
+mod requests;
 mod resource;
 mod runs;
 mod view;
@@ -23,18 +30,18 @@ use std::{
     time::Duration,
 };
 
-use handfast_client::wire::{self, BranchState};
+use handfast_client::wire;
 use handfast_core::{
     id::{BranchId, Cluster, RequestId},
     pact::Message,
     transaction::{AckWhen, Answer, BranchSpec, Input, Live, Saved, Transaction},
-    work::Work,
 };
-use handfast_log::{Addressed, LogError, Partition, Sqlite, SqliteOptions};
+use handfast_log::{Addressed, LogError, Partition, Reader, Sqlite, SqliteOptions};
 use tokio::sync::oneshot;
 
 use crate::{
     driver::{self, DriverHandle},
+    sagas::Sagas,
     stop_point,
 };
 use callers::{Answered, Callers};
@@ -43,7 +50,7 @@ use pacts::Pacts;
 use resource::Resource;
 use runs::Runs;
 
-pub use words::{Begin, Command, Rejected};
+pub use words::{Begin, Branch, Command, Present, Rejected};
 
 /// Makes the resources' settings for a cluster.
 pub type MakeResources = Box<dyn FnOnce(&Cluster) -> Vec<handfast_participants::Settings> + Send>;
@@ -74,6 +81,9 @@ pub enum StartError {
     /// The log could not be opened.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The sagas could not be read.
+    #[error("the sagas were not read: {0}")]
+    Sagas(#[from] std::io::Error),
     /// A resource's settings are wrong.
     #[error("{0}")]
     Resource(String),
@@ -93,6 +103,7 @@ struct Inner {
     resources: BTreeMap<String, Arc<Resource>>,
     pacts: Pacts,
     reader_dir: PathBuf,
+    sagas: Sagas,
     metrics: Metrics,
     stopping: AtomicBool,
     ready: AtomicBool,
@@ -106,17 +117,20 @@ impl Node {
     pub fn start(settings: NodeSettings) -> Result<Self, StartError> {
         let options = SqliteOptions { cluster: settings.cluster, ..SqliteOptions::default() };
         let log = Sqlite::open(&settings.data_dir, options)?;
+        let sagas = Sagas::open(&settings.data_dir)?;
         let (cluster, epoch) = (log.cluster().clone(), log.epoch());
         let metrics = Metrics::new();
         let (mut resources, mut pacts) = (BTreeMap::new(), Pacts::new(settings.paxos_acceptors));
         for one in (settings.resources)(&cluster) {
             pacts.add(&one).map_err(StartError::Resource)?;
             let name = one.name.clone();
+            let calls = (one.connections_max, one.statement_timeout);
             let participant = handfast_participants::open(one).map_err(StartError::Resource)?;
-            let resource = Resource::new(name.clone(), participant, &metrics);
+            let resource = Resource::new(name.clone(), participant, calls, &metrics);
             resources.insert(name, Arc::new(resource));
         }
-        let opened = Partition::<Transaction, _>::open(log)?;
+        let mut opened = Partition::<Transaction, _>::open(log)?;
+        let decided_at = lanes::decided_at(&mut opened.0)?;
         let runs = Runs::new(epoch, settings.open_max);
         for (gid, saved, _) in opened.0.machines() {
             if let Some(known) = &saved.known {
@@ -125,7 +139,7 @@ impl Node {
         }
         let callers = Arc::new(Callers::default());
         let node = Arc::new(OnceLock::new());
-        let on_effects = dispatch::dispatcher(Arc::clone(&node));
+        let on_effects = dispatch::dispatcher(Arc::clone(&node), decided_at);
         let for_refused = Arc::clone(&node);
         let on_refused = move |refused| callers::refuse(for_refused.wait(), refused);
         let driver = driver::spawn(opened, on_effects, on_refused, settings.on_broken);
@@ -137,6 +151,7 @@ impl Node {
             resources,
             pacts,
             reader_dir: settings.data_dir,
+            sagas,
             metrics,
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
@@ -156,8 +171,8 @@ impl Node {
         if inner.stopping.load(Ordering::Acquire) {
             return Err(Rejected::Stopping);
         }
-        let fresh = begin.gid.is_none();
-        let gid: Arc<str> = begin.gid.unwrap_or_else(|| uuid::Uuid::now_v7().to_string()).into();
+        let gid: Arc<str> = begin.gid.into();
+        let has_plan = begin.terms.is_some();
         let branches = self.specs(begin.branches)?;
         let terms = match inner.pacts.agree(begin.decide, &branches, &inner.resources) {
             Ok(terms) => terms,
@@ -181,16 +196,27 @@ impl Node {
             ack,
             hold: begin.hold,
             pact,
+            terms: begin.terms,
         });
         inner.metrics.begun();
         stop_point::reach("request_taken");
-        let sent = Addressed { stream: Arc::clone(&gid), input, fresh };
+        let sent = Addressed { stream: Arc::clone(&gid), input, fresh: begin.is_new };
         inner.driver.try_send(sent).map_err(|refusal| {
             inner.runs.remove(run);
             Rejected::from(refusal)
         })?;
         let mut transaction =
             self.outcome(&gid, answered, begin.wait_ms, ack, &begin.fingerprint).await?;
+        if has_plan && transaction.branches.is_empty() {
+            // What its branches have put out.
+            transaction.branches = match waiting.take_branches() {
+                Some(branches) => branches,
+                None => {
+                    let view = self.known_view(&gid).await;
+                    view.map(|view| view.branches).unwrap_or_default()
+                }
+            };
+        }
         transaction.results = waiting.take_results(&names);
         transaction.decide = begin.decide;
         Ok(transaction)
@@ -206,24 +232,20 @@ impl Node {
         if view::fingerprint(&saved, &live).is_some_and(|begun| begun != fingerprint) {
             return Err(Rejected::OtherContent);
         }
-        Ok(self.view(gid, &saved, &live))
+        Ok(self.inner.view(gid, &saved, &live))
     }
 
-    fn view(&self, gid: &str, saved: &Saved, live: &Live) -> Option<wire::Transaction> {
-        let mut view = view::transaction(gid, &self.inner.cluster, saved, live)?;
-        let in_doubt = |branch: &&mut wire::BranchView| branch.state == BranchState::InDoubt;
-        for branch in view.branches.iter_mut().filter(in_doubt) {
-            let Some(id) = BranchId::parse(&branch.id) else { continue };
-            branch.next_attempt_at_ms = self.inner.runs.next_try_ms(id.run, id.index);
-        }
-        Some(view)
+    async fn known_view(&self, gid: &str) -> Option<wire::Transaction> {
+        let (saved, live) = self.look(gid).await.ok()??;
+        self.inner.view(gid, &saved, &live)
     }
 
-    fn specs(&self, branches: Vec<(String, String, Work)>) -> Result<Vec<BranchSpec>, Rejected> {
-        let spec = |(name, resource, work): (String, String, Work)| {
+    fn specs(&self, branches: Vec<Branch>) -> Result<Vec<BranchSpec>, Rejected> {
+        let spec = |Branch { name, resource, work, part }: Branch| {
             let known = self.inner.resources.get(&resource);
             let known = known.ok_or_else(|| Rejected::NoSuchResource(resource.clone()))?;
-            Ok(BranchSpec { name, one_phase: known.participant.one_phase(), resource, work })
+            let one_phase = known.participant.one_phase();
+            Ok(BranchSpec { name, one_phase, resource, work, part })
         };
         branches.into_iter().map(spec).collect()
     }
@@ -268,11 +290,24 @@ impl Node {
     /// It is not known, or the node is too busy to look.
     pub async fn transaction(&self, gid: &str) -> Result<wire::Transaction, Rejected> {
         let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let mut view = self.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
+        let mut view = self.inner.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
         let name = gid.to_owned();
         let entries = self.read(move |reader| reader.stream(&name)).await?;
         view::add_timeline(&mut view, &entries);
+        let run = saved.known.map(|known| known.run).or(live.voting.map(|voting| voting.run));
+        let attempts = run.map(|run| self.inner.runs.attempts(run)).unwrap_or_default();
+        view::add_attempts(&mut view, &attempts);
         Ok(view)
+    }
+
+    /// The cluster's name.
+    pub fn cluster(&self) -> &Cluster {
+        &self.inner.cluster
+    }
+
+    /// The sagas that are described here.
+    pub fn sagas(&self) -> &Sagas {
+        &self.inner.sagas
     }
 
     /// A page of transactions, newest first.
@@ -281,54 +316,24 @@ impl Node {
     /// `WrongState` for a filter that makes no sense.
     pub async fn list(&self, filter: wire::ListFilter) -> Result<wire::TransactionPage, Rejected> {
         let query = view::query(&filter)?;
+        let state = filter.state.clone();
         let voting = match filter.after {
-            None => self.ask(move |partition| view::voting(partition, &filter)).await?,
+            None => {
+                let inner = Arc::clone(&self.inner);
+                self.ask(move |partition| view::voting(partition, &inner.runs, &filter)).await?
+            }
             Some(_) => Vec::new(),
         };
-        let recorded = self.read(move |reader| reader.list(&query)).await?;
-        Ok(view::page(voting, recorded))
-    }
-
-    /// Tells a transaction; `by` names who, for the audit trail.
-    ///
-    /// # Errors
-    /// Nothing has happened.
-    pub async fn command(
-        &self,
-        gid: &str,
-        command: Command,
-        by: &str,
-    ) -> Result<wire::Transaction, Rejected> {
-        let branch = match &command {
-            Command::Resolve { branch, .. } => self.branch_index(gid, branch).await?,
-            Command::Commit { .. } | Command::Abort { .. } | Command::Retry { .. } => 0,
-        };
-        tracing::info!(gid, by, ?command, "a word from outside");
-        let (waiting, answered) = self.inner.callers.wait(None);
-        let request = waiting.request;
-        let signed = |reason: String| format!("{reason} (by {by})");
-        let input = match command {
-            Command::Commit { .. } => Input::CommitAsked { request },
-            Command::Abort { reason } => Input::AbortAsked { request, reason: signed(reason) },
-            Command::Retry { .. } => Input::RetryAsked { request },
-            Command::Resolve { committed, reason, .. } => {
-                Input::Resolved { request, branch, committed, reason: signed(reason) }
-            }
-        };
-        let gid: Arc<str> = gid.into();
-        self.inner.driver.try_send(Addressed { stream: Arc::clone(&gid), input, fresh: false })?;
-        // Taken or not is not known if the partition ended without an answer.
-        let Ok(answer) = answered.await else { return Ok(view::unknown(&gid)) };
-        let answered = view::answered(&gid, answer?, AckWhen::Decided)?;
-        // What is known after it, with all branches.
-        Ok(self.transaction(&gid).await.unwrap_or(answered))
-    }
-
-    async fn branch_index(&self, gid: &str, branch: &str) -> Result<u8, Rejected> {
-        let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let known = saved.known.ok_or(Rejected::WrongState("preparing".into()))?;
-        let at = known.branches.iter().position(|known| known.name == branch);
-        at.and_then(|at| u8::try_from(at).ok()).ok_or(Rejected::NoSuchBranch)
+        let page = move |reader: &Reader| view::page(reader, voting, &query);
+        let mut page = self.read(page).await?;
+        if page.transactions.iter().any(|line| line.state == wire::State::Running) {
+            let held = move |partition: &mut _| {
+                view::tell_held(partition, &mut page, state.as_deref());
+                page
+            };
+            page = self.ask(held).await?;
+        }
+        Ok(page)
     }
 
     /// All resources.
@@ -418,13 +423,20 @@ impl Node {
 
     async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&handfast_log::Reader) -> Result<T, LogError> + Send + 'static,
+        question: impl FnOnce(&Reader) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, Rejected> {
         self.inner.read(question).await
     }
 }
 
 impl Inner {
+    /// A transaction as its machine knows it, if anything is known.
+    fn view(&self, gid: &str, saved: &Saved, live: &Live) -> Option<wire::Transaction> {
+        let mut view = view::transaction(gid, &self.cluster, saved, live)?;
+        self.add_waits(&mut view, saved, live);
+        Some(view)
+    }
+
     /// Asks the partition between two turns.
     async fn ask<T: Send + 'static>(
         &self,
@@ -441,7 +453,7 @@ impl Inner {
     /// Asks the log's read side, on a thread that may block.
     async fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&handfast_log::Reader) -> Result<T, LogError> + Send + 'static,
+        question: impl FnOnce(&Reader) -> Result<T, LogError> + Send + 'static,
     ) -> Result<T, Rejected> {
         let dir = self.reader_dir.clone();
         let read = tokio::task::spawn_blocking(move || {

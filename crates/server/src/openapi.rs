@@ -24,7 +24,16 @@ use crate::api;
         api::transactions::commit,
         api::transactions::abort,
         api::transactions::retry,
+        api::transactions::edit,
         api::transactions::resolve,
+        api::transactions::add,
+        api::bulk::commit,
+        api::bulk::abort,
+        api::bulk::retry,
+        api::sagas::apply,
+        api::sagas::list,
+        api::sagas::show,
+        api::sagas::run,
         api::system::resources,
         api::system::check,
         api::system::inquire,
@@ -68,7 +77,7 @@ impl Modify for Common {
             .content("application/problem+json", problem)
             .build();
         for item in document.paths.paths.values_mut() {
-            for operation in [&mut item.get, &mut item.post].into_iter().flatten() {
+            for operation in [&mut item.get, &mut item.post, &mut item.put].into_iter().flatten() {
                 let responses = &mut operation.responses.responses;
                 responses.insert("default".into(), response.clone().into());
             }

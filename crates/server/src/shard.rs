@@ -149,7 +149,7 @@ impl ShardServer {
         let runtime = tokio::runtime::Handle::current();
         let handle = driver::spawn(
             opened,
-            move |effects| for_effects.dispatch(effects, &runtime),
+            move |_, effects| for_effects.dispatch(effects, &runtime),
             // Its one stream was read at the start, so none is refused later.
             |_| {},
             move |error| {
@@ -204,14 +204,14 @@ impl Shared {
         effects: Vec<(Arc<str>, Effect)>,
         runtime: &tokio::runtime::Handle,
     ) {
-        for (_, effect) in effects {
+        for (stream, effect) in effects {
             match effect {
                 Effect::Reply { request, answer } => {
                     stop_point::reach("before_reply");
                     self.callers.answer(request, answer);
                 }
                 Effect::Arm { timer, after_ms } => {
-                    self.driver().arm(after_ms, addressed(Input::Fired(timer)));
+                    self.driver().arm(after_ms, stream, timer);
                 }
                 Effect::Inquire { branch } => {
                     let shared = Arc::clone(self);

@@ -7,9 +7,9 @@ use axum::{
 };
 use futures_util::{FutureExt, stream};
 use handfast_client::wire;
-use handfast_core::machine::Summary;
+use handfast_core::{id::Cluster, machine::Summary};
 use handfast_log::{Batch, Change, Log, Sqlite, SqliteOptions};
-use handfast_server::api::{checks::Rules, codes, transactions::outcome};
+use handfast_server::api::{checks::Rules, transactions::outcome};
 use serde_json::{Value as Json, json};
 
 use crate::requests::World;
@@ -68,7 +68,7 @@ async fn a_wrong_request_is_refused_before_anything_runs() {
         (with("sql", json!([])), "no_statements"),
         (with("sql", json!([["SELECT 1"], ["SELECT 2"], ["SELECT 3"]])), "too_many_statements"),
         (with("lock_timeout_ms", json!(0)), "timeout_out_of_range"),
-        (with("kind", json!("step")), "wrong_shape"),
+        (with("kind", json!("step")), "wrong_work"),
         (with("isolated", json!(true)), "wrong_shape"),
         (json!({ "timeout_ms": 300_001, "branches": [a] }), "timeout_out_of_range"),
         (json!({ "timeout_ms": 0, "branches": [a] }), "timeout_out_of_range"),
@@ -211,7 +211,15 @@ async fn with_tokens_every_request_needs_one_of_the_right_role() {
         ("POST", "/v1/transactions", [403, 415, 415]),
         ("POST", "/v1/transactions/g:commit", [403, 404, 404]),
         ("POST", "/v1/transactions/g:abort", [403, 404, 404]),
+        ("POST", "/v1/transactions/g/branches", [403, 415, 415]),
         ("POST", "/v1/transactions/g:retry", [403, 403, 404]),
+        ("POST", "/v1/transactions/g:edit", [403, 403, 415]),
+        ("POST", "/v1/transactions:commit", [403, 403, 415]),
+        ("POST", "/v1/transactions:abort", [403, 403, 415]),
+        ("POST", "/v1/transactions:retry", [403, 403, 415]),
+        ("GET", "/v1/sagas", [200, 200, 200]),
+        ("PUT", "/v1/sagas/none", [403, 403, 415]),
+        ("POST", "/v1/sagas/none:run", [403, 404, 404]),
         ("POST", "/v1/transactions/g:resolve", [403, 403, 415]),
         ("POST", "/v1/transactions/g%3Aresolve", [403, 403, 415]),
         ("POST", "/v1/resources/nobody:check", [403, 403, 404]),
@@ -327,8 +335,11 @@ fn transaction(outcome: wire::Outcome, code: Option<&str>) -> wire::Transaction 
             message: "what happened".into(),
             cure: None,
             retryable: code == "deadlock",
+            body: None,
         }),
         decided_at_ms: None,
+        deadline_at_ms: None,
+        asking: None,
         branches: Vec::new(),
         results: Default::default(),
         timeline: Vec::new(),
@@ -402,10 +413,10 @@ async fn not_waiting_is_202_with_the_place_to_ask() {
 
 #[tokio::test]
 async fn the_fingerprint_is_of_what_is_done_not_of_how_it_is_asked_for() {
-    let rules = Rules::new(&World::new(&[]).config);
+    let rules = Rules::new(&World::new(&[]).config, &Cluster::new("bank").unwrap());
     let print = |body: Json| {
         let request: wire::BeginTransaction = serde_json::from_value(body).unwrap();
-        rules.begin(request).unwrap().fingerprint
+        rules.begin(request, "", 0).unwrap().fingerprint
     };
     let branch = |n: i64| json!({ "name": "a", "resource": "bank", "sql": [["SELECT $1", [n]]] });
     let plain = print(json!({ "branches": [branch(1)] }));
@@ -419,38 +430,6 @@ async fn the_fingerprint_is_of_what_is_done_not_of_how_it_is_asked_for() {
     assert_eq!(plain, print(json!({ "branches": [said] })));
     assert_ne!(plain, print(json!({ "branches": [branch(2)] })));
     assert_ne!(plain, print(json!({ "hold": true, "branches": [branch(1)] })));
-}
-
-#[test]
-fn every_code_of_participants_and_machines_is_in_the_table() {
-    let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let read = |file: &str| std::fs::read_to_string(crates.join(file)).unwrap();
-    let mut named = 0;
-    let mut known = |name: &str| {
-        assert!(codes::find(name).is_some(), "{name} is not in the table of codes");
-        named += 1;
-    };
-    // `const NAME: &str = "code";` in the adapters, `refusal("code", …)` in the shard machine.
-    for file in ["participants/src/refusal.rs", "participants/src/http.rs"] {
-        let text = read(file);
-        let constants =
-            text.lines().filter(|line| line.contains("const ") && line.contains("&str"));
-        constants.filter_map(|line| line.split('"').nth(1)).for_each(&mut known);
-    }
-    let text = read("core/src/shard/work.rs");
-    text.split("refusal(\"").skip(1).filter_map(|rest| rest.split('"').next()).for_each(&mut known);
-    assert!(named > 20, "only {named} codes were found: has their form changed?");
-}
-
-#[test]
-fn every_code_is_listed_once_and_explained() {
-    let mut names: Vec<_> = codes::ALL.iter().map(|code| code.name).collect();
-    names.sort_unstable();
-    let count = names.len();
-    names.dedup();
-    assert_eq!(names.len(), count);
-    assert!(codes::ALL.iter().all(|code| !code.cause.is_empty() && !code.cure.is_empty()));
-    crate::assert_fresh("errors.md", &codes::markdown());
 }
 
 /// What became of a finished transaction cannot be read any more. That is its own misfortune.

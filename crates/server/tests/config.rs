@@ -1,6 +1,10 @@
 //! Where settings come from, and what is said about wrong ones.
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use handfast_core::id::Cluster;
 use handfast_participants::TlsMode;
@@ -262,4 +266,41 @@ fn acceptors_are_an_even_number_of_shards() {
         let error = with(acceptors).error();
         assert!(error.contains(why), "{acceptors}: {error}");
     }
+}
+
+#[test]
+fn a_service_has_headers_a_signature_and_a_certificate_and_shows_no_secret() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let flag = |key: &str, value: &str| (format!("resources.svc.{key}"), value.to_owned());
+    let url = flag("url", "service+https://example.org/base");
+    let flags = [
+        url.clone(),
+        flag("headers_file", &file("headers", "X-Tenant: hush-tenant\n\nX-Plain:a:b\n")),
+        flag("signing_secret_file", &file("signing", "hush-0123456789abcdef\n")),
+        flag("client_cert_file", "cert.pem"),
+        flag("client_key_file", "key.pem"),
+        flag("call_timeout_ms", "1234"),
+        flag("health_path", "/health"),
+    ];
+    let config = Config::load(None, std::iter::empty(), &flags).unwrap();
+    assert!(!format!("{config:?}").contains("hush"), "{config:?}");
+    let made = config.resources(&Cluster::new("c").unwrap()).remove(0);
+    let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let headers = [header("X-Tenant", "hush-tenant"), header("X-Plain", "a:b")];
+    assert_eq!(made.service.headers, headers);
+    assert_eq!(made.service.signing_secret.as_deref(), Some("hush-0123456789abcdef"));
+    assert_eq!(made.service.key_file.as_deref(), Some(Path::new("key.pem")));
+    assert_eq!(made.service.health_path.as_deref(), Some("/health"));
+    assert_eq!(made.statement_timeout.as_millis(), 1234);
+
+    let wrong = [url, flag("headers", "X-Tenant hush"), flag("client_cert_file", "cert.pem")];
+    let said = Config::load(None, std::iter::empty(), &wrong).unwrap_err().to_string();
+    assert!(said.contains("line 1 is no `name: value`"), "{said}");
+    assert!(said.contains("given without `resources.svc.client_key_file`"), "{said}");
+    assert!(!said.contains("hush"), "{said}");
 }

@@ -57,9 +57,27 @@ async fn a_stop_finishes_what_waits_and_takes_no_more() {
 async fn timers_fire_in_the_order_of_their_time() {
     let dir = tempfile::tempdir().unwrap();
     let (driver, effects) = start(dir.path());
-    driver.arm(250, abort(2));
-    driver.arm(1, abort(1));
-    assert_eq!((replied(&effects), replied(&effects)), (1, 2));
+    let replied = || loop {
+        if let Effect::Reply { request, .. } = effects.recv().unwrap() {
+            return request.0;
+        }
+    };
+    // The first has the lock that the others wait for, until their timers end that.
+    for number in [0, 2, 1] {
+        let ops = vec![KeyOp::Delete { key: "a".into() }];
+        let (request, branch) = (RequestId(number), branch(number));
+        let lock_wait_ms = 60_000;
+        driver
+            .try_send(addressed(Input::Prepare { request, branch, ops, lock_wait_ms, pact: None }))
+            .unwrap();
+    }
+    assert_eq!(replied(), 0);
+    let (taken, all_taken) = mpsc::channel();
+    driver.with(move |_| taken.send(()).unwrap()).unwrap();
+    all_taken.recv().unwrap();
+    driver.arm(250, "shard".into(), Timer::LockWait(branch(2)));
+    driver.arm(1, "shard".into(), Timer::LockWait(branch(1)));
+    assert_eq!((replied(), replied()), (1, 2));
     driver.stop().await;
 }
 
@@ -111,7 +129,7 @@ async fn what_recovery_asks_for_comes_first() {
 
 fn start(dir: &Path) -> (DriverHandle<Shard>, mpsc::Receiver<Effect>) {
     let (sent, effects) = mpsc::channel();
-    let on_effects = move |turn: Vec<(Arc<str>, Effect)>| {
+    let on_effects = move |_: &mut Partition<Shard, Sqlite>, turn: Vec<(Arc<str>, Effect)>| {
         for (_, effect) in turn {
             drop(sent.send(effect));
         }

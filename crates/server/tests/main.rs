@@ -2,13 +2,21 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod codes;
 mod config;
 mod driver;
+mod lanes;
 mod listen;
 mod openapi;
+mod operate;
 mod pacts;
+mod plans;
 mod requests;
+mod sagas;
+mod service;
+mod services;
 mod shard;
+mod steps;
 mod transactions;
 
 /// Compares a committed page with what the code makes of it; rewrites it with `HANDFAST_BLESS=1`.

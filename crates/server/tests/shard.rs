@@ -310,6 +310,7 @@ impl Bank {
             statement_timeout: AMPLE,
             lock_timeout: AMPLE,
             marker_table: String::new(),
+            service: Default::default(),
             cluster: Cluster::new("t").unwrap(),
         };
         handfast_participants::open(settings).unwrap()

@@ -12,7 +12,9 @@ use crate::{
     invariants, machines,
     marks::Marks,
     walk::calm,
-    world::{Action, Budget, Database, Ledger, Memo, Place, Plan, Table, World},
+    world::{
+        Action, Budget, Coordinator, Database, Ledger, Memo, Place, Plan, ShardNode, Table, World,
+    },
 };
 
 /// A world's state.
@@ -99,20 +101,21 @@ impl Model for Worlds {
         world.act(action);
         let mut tables = self.tables.borrow_mut();
         let after = tables.compress(&world);
-        let marks = world.reached();
-        tables.marks.extend(marks);
+        tables.marks.extend(world.marks);
         tables.after = Some((after.clone(), world));
         after
     }
 
-    fn check(&self, _: &Row, _: &Action, after: &Row) -> Result<(), Violation> {
+    fn check_state(&self, row: &Row) -> Result<(), Violation> {
         let mut tables = self.tables.borrow_mut();
-        if tables.after.as_ref().is_none_or(|(known, _)| known != after) {
-            let world = tables.expand(&self.plan, after);
-            tables.after = Some((after.clone(), world));
+        if tables.after.as_ref().is_none_or(|(known, _)| known != row) {
+            let world = tables.expand(&self.plan, row);
+            tables.after = Some((row.clone(), world));
         }
-        tables.node_violation(&self.plan, after)?;
-        let (_, world) = tables.after.as_ref().expect("it was put there just now");
+        tables.node_violation(&self.plan, row)?;
+        let Tables { after, marks, .. } = &mut *tables;
+        let (_, world) = after.as_mut().expect("it was put there just now");
+        marks.extend(world.reached());
         invariants::check_world(world)
     }
 
@@ -144,8 +147,8 @@ impl Tables {
         let troubles = (world.left, world.cut_off);
         row.push(self.troubles.number(&troubles, |troubles| *troubles));
         let mut memo = self.memo.borrow_mut();
-        row.extend(world.coordinators.iter().map(|node| memo.coordinator(&world.plan, node)));
-        row.extend(world.shards.iter().map(|node| memo.shard(&world.plan, node)));
+        row.extend(world.coordinators.iter().map(|node| memo.number(&world.plan, node)));
+        row.extend(world.shards.iter().map(|node| memo.number(&world.plan, node)));
         for node in &world.databases {
             row.push(self.databases.number(node, Arc::clone));
         }
@@ -167,8 +170,8 @@ impl Tables {
         let memo = self.memo.borrow();
         World::of_parts(
             Arc::clone(plan),
-            nodes.iter().map(|at| Arc::clone(memo.coordinator_at(*at).0)).collect(),
-            shards.iter().map(|at| Arc::clone(memo.shard_at(*at).0)).collect(),
+            nodes.iter().map(|at| Arc::clone(memo.node(*at).0)).collect(),
+            shards.iter().map(|at| Arc::clone(memo.node(*at).0)).collect(),
             databases.iter().map(|at| Arc::clone(self.databases.get(*at))).collect(),
             packets.iter().map(|at| Arc::clone(memo.packet_at(*at))).collect(),
             *self.troubles.get(head[1]),
@@ -182,8 +185,8 @@ impl Tables {
         let (nodes, rest) = rest.split_at(usize::from(plan.coordinators));
         let (shards, _) = rest.split_at(usize::from(plan.shards));
         let memo = self.memo.borrow();
-        let nodes = nodes.iter().map(|at| memo.coordinator_at(*at).1);
-        let shards = shards.iter().map(|at| memo.shard_at(*at).1);
+        let nodes = nodes.iter().map(|at| memo.node::<Coordinator>(*at).1);
+        let shards = shards.iter().map(|at| memo.node::<ShardNode>(*at).1);
         match nodes.chain(shards).flatten().next() {
             Some(violation) => Err(violation.clone()),
             None => Ok(()),

@@ -56,6 +56,14 @@ pub trait Model {
         Ok(())
     }
 
+    /// What must hold in each state by itself; asked once for each that differs.
+    ///
+    /// # Errors
+    /// Says what does not hold.
+    fn check_state(&self, _state: &Self::State) -> Result<(), Violation> {
+        Ok(())
+    }
+
     /// Whether nothing is left to do in `state`; asked only if [`Options::settles`].
     fn is_settled(&self, _state: &Self::State) -> bool {
         true
@@ -223,7 +231,11 @@ impl<'a, M: Model> Walk<'a, M> {
             let before = self.store.state(at);
             let after = self.model.next(before, &action);
             self.model.check(before, &action, &after)?;
+            let known = self.store.len();
             let to = self.store.insert(self.model.canonical(after), Some(at));
+            if self.store.len() > known {
+                self.model.check_state(self.store.state(known))?;
+            }
             if let Some(edges) = &mut self.edges
                 && !self.model.is_fault(&action)
             {
@@ -267,6 +279,7 @@ impl<'a, M: Model> Walk<'a, M> {
         if let Some(violation) = violation {
             let breaks = |action: &M::Action, after: &M::State| {
                 let found = self.model.check(&state, action, after);
+                let found = found.and_then(|()| self.model.check_state(after));
                 found.is_err_and(|found| found.invariant == violation.invariant)
             };
             actions.push(self.step(&state, breaks).0);

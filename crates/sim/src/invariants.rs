@@ -5,6 +5,7 @@
 //! 1993. Those without a source are ours.
 
 mod agreement;
+mod called_in_time;
 mod closed_once;
 mod decision_is_final;
 mod finished_is_proved;
@@ -12,27 +13,32 @@ mod held_waits;
 mod inquiry_is_kept;
 mod late_input;
 mod locks;
+mod message_follows;
 mod money;
 mod one_run_commits;
 mod one_value;
 mod orphans_are_dead;
 mod replay;
+mod results_are_kept;
 mod settled;
 mod told_is_so;
 mod unanimity;
+mod undone_in_order;
 mod vote_is_kept;
 mod write_ahead;
 
-use handfast_core::id::RunId;
+use handfast_core::{id::RunId, transaction::Voted};
 
 pub use self::settled::{INVARIANT as SETTLED, left, unsettled};
 use crate::{
     explore::Violation,
-    world::{Coordinator, Plan, ShardNode, State, Touched, World},
+    world::{Branch, Coordinator, Message, Place, Plan, ShardNode, State, Touched, World},
 };
 
 /// Finds what is wrong in a state, if anything, with what was touched.
 type Look = fn(&World, Touched) -> Result<(), String>;
+/// The same for a message under way, if what it is about was touched.
+type LookAtMessage = fn(&World, &Message) -> Result<(), String>;
 /// The same for a node that coordinates, alone.
 type LookAtCoordinator = fn(&Plan, &Coordinator) -> Result<(), String>;
 /// The same for a shard, alone.
@@ -46,14 +52,23 @@ pub const OF_WORLDS: &[(&str, Look)] = &[
     (write_ahead::INVARIANT, write_ahead::check),
     (inquiry_is_kept::INVARIANT, inquiry_is_kept::check),
     (finished_is_proved::INVARIANT, finished_is_proved::check),
-    (orphans_are_dead::INVARIANT, orphans_are_dead::check),
     (told_is_so::INVARIANT, told_is_so::check),
     (one_run_commits::INVARIANT, one_run_commits::check),
     (one_value::INVARIANT, one_value::check),
     (held_waits::INVARIANT, held_waits::check),
     (closed_once::INVARIANT, closed_once::check),
-    (vote_is_kept::INVARIANT, vote_is_kept::check),
+    (message_follows::INVARIANT, message_follows::check),
+    (called_in_time::INVARIANT, called_in_time::check),
+    (undone_in_order::INVARIANT, undone_in_order::check),
     (money::INVARIANT, money::check),
+];
+
+/// Those about each message under way.
+pub const OF_MESSAGES: &[(&str, LookAtMessage)] = &[
+    (write_ahead::INVARIANT, write_ahead::check_message),
+    (results_are_kept::INVARIANT, results_are_kept::check),
+    (orphans_are_dead::INVARIANT, orphans_are_dead::check),
+    (vote_is_kept::INVARIANT, vote_is_kept::check),
 ];
 
 /// Those about one node that coordinates.
@@ -85,6 +100,11 @@ pub fn check_touched(world: &World, touched: Touched) -> Result<(), Violation> {
     for (invariant, look) in OF_WORLDS {
         look(world, touched).map_err(|detail| Violation::new(invariant, detail))?;
     }
+    for message in touched.messages(world) {
+        for (invariant, look) in OF_MESSAGES {
+            look(world, message).map_err(|detail| Violation::new(invariant, detail))?;
+        }
+    }
     Ok(())
 }
 
@@ -113,6 +133,16 @@ pub fn check_shard(plan: &Plan, number: u8, shard: &ShardNode) -> Result<(), Vio
 /// Whether a branch of a run was committed as told.
 fn has_committed(world: &World, run: RunId) -> bool {
     world.states_of(run).iter().any(|(_, state)| *state == State::Committed)
+}
+
+/// Whether a branch wrote nothing at a shard, and said so in time. The shard does not remember it,
+/// and so may refuse a doubled prepare that comes later, when others hold the locks: what ends then
+/// is no part of the transaction any more.
+fn has_dropped_out(world: &World, branch: Branch) -> bool {
+    let known = world.known(branch.transaction()).filter(|known| known.run == branch.run);
+    let told = known.and_then(|known| known.branches.get(usize::from(branch.index)));
+    told.is_some_and(|told| told.vote == Voted::ReadOnly)
+        && matches!(world.plan.branch(branch).at, Place::Shard(_))
 }
 
 /// Every run that was begun of what was touched.

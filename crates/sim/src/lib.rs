@@ -11,6 +11,7 @@ pub mod mutants;
 pub mod published;
 pub mod random;
 pub mod refinement;
+pub mod trace;
 pub mod virtual_time;
 pub mod walk;
 pub mod world;

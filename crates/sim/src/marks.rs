@@ -71,6 +71,20 @@ marks! {
     Unblocked = "finished without the coordinator",
     /// Somebody else than the coordinator led.
     TakenOver = "a leader takeover",
+    /// A transaction with a plan committed, and its steps are done.
+    StepsDone = "committed with steps",
+    /// A step was undone.
+    Undone = "a step undone",
+    /// An undo came before its do, which never runs.
+    Barred = "an undo before its do",
+    /// A message left after the commit.
+    Delivered = "delivered",
+    /// A node started again while a plan was carried out, and went on.
+    Resumed = "went on after a restart",
+    /// Whether a caller's local transaction committed was asked.
+    AskedBack = "asked back",
+    /// An undo or a delivery waits for an operator.
+    StepStuck = "a step or delivery stuck",
 }
 
 const _: () = assert!(Mark::ALL.len() <= 64);

@@ -6,6 +6,8 @@
 
 #[cfg(feature = "mutants")]
 mod machine;
+#[cfg(feature = "mutants")]
+mod steps;
 
 #[cfg(feature = "mutants")]
 pub(crate) use machine::{Shard, Transaction, replaying, wrong};
@@ -81,4 +83,20 @@ mutants! {
     AcceptorForgets,
     /// A shard whose coordinator is silent rolls back alone.
     DecidesAlone,
+    /// A step is not undone.
+    UndoSkipped,
+    /// A step is undone while its do is under way.
+    UndoBeforeSettled,
+    /// Steps are undone in any order.
+    UndoUnordered,
+    /// A message is delivered before the decision.
+    EarlyDelivery,
+    /// A step is done after the decision to abort.
+    StepAfterAbort,
+    /// That a step is done is not recorded.
+    ResultLost,
+    /// A caller who is silent is taken for one who has not committed.
+    SilenceTakenForNo,
+    /// Services are called before the plan is durable.
+    UnsyncedPlan,
 }

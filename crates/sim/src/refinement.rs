@@ -44,7 +44,7 @@ fn rm(world: &World, branch: Branch) -> Rm {
         return match world.state(branch) {
             State::Fresh | State::Held => Rm::Working,
             // One that wrote nothing has no objection, whatever is decided.
-            State::Prepared | State::ReadOnly => Rm::Prepared,
+            State::Prepared | State::ReadOnly | State::Done => Rm::Prepared,
             State::Committed | State::Meddled { committed: true } => Rm::Committed,
             State::Aborted | State::RolledBack | State::Meddled { committed: false } => Rm::Aborted,
         };

@@ -1,20 +1,49 @@
-//! A trace read back: what a failure printed happens again.
+//! A way to what does not hold, as text: written when a walk fails, and walked again.
 
 use std::{fmt, sync::Arc};
 
-use super::{Options, Walk, shrink};
 use crate::{
     explore::Violation,
     machines,
     mutants::Mutant,
-    world::{Action, Death, Person, Place, Step, World},
+    walk,
+    world::{Action, Death, Person, Place, Plan, Step, World},
 };
+
+/// What a walk of either kind found. As text it names its world in full, so it can be walked again
+/// whatever a later version draws from a seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Trace<'a> {
+    /// What the world is made of.
+    pub plan: &'a Plan,
+    /// What does not hold in it.
+    pub violation: &'a Violation,
+    /// After these steps, and calm if it is about the end.
+    pub actions: &'a [Action],
+}
+
+/// What the line of the world begins with, and those of its steps.
+const WORLD: &str = "world ";
+const STEP: &str = "> ";
+
+impl fmt::Display for Trace<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.violation)?;
+        for (number, wish) in self.plan.transactions.iter().enumerate() {
+            writeln!(f, "t{number}: {wish}")?;
+        }
+        writeln!(f, "{WORLD}{}", self.plan.to_json())?;
+        self.actions.iter().try_for_each(|action| writeln!(f, "{STEP}{action}"))
+    }
+}
 
 /// Why a trace cannot be walked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BadTrace {
-    /// No line names the seed of its world.
-    NoSeed,
+    /// No line says what the world is made of.
+    NoWorld,
+    /// There can be no such world.
+    BadWorld(String),
     /// What this line says cannot happen there.
     Impossible(String),
 }
@@ -22,33 +51,31 @@ pub enum BadTrace {
 impl fmt::Display for BadTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSeed => f.write_str("it has no line `seed N`"),
+            Self::NoWorld => f.write_str("it has no line `world ...`"),
+            Self::BadWorld(why) => write!(f, "there can be no such world: {why}"),
             Self::Impossible(line) => write!(f, "this cannot happen there: {line}"),
         }
     }
 }
 
-/// Walks the steps of a printed failure again, those of its lines that begin with `> `, in the
-/// world of its line `seed N`. Tells what does not hold, if anything, and after how many steps.
+/// Walks the steps of a written [`Trace`] again, in the world that it names, and then in calm.
+/// Tells what does not hold, if anything, and after how many steps.
 ///
 /// # Errors
 /// It is no such trace, or one of another version.
 pub fn replay(trace: &str, mutant: Option<Mutant>) -> Result<(usize, Option<Violation>), BadTrace> {
     machines::wrong(mutant);
-    let seed = trace.lines().find_map(|line| {
-        let number = line.strip_prefix("seed ")?;
-        number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
-    });
-    let options = Options { seed: seed.ok_or(BadTrace::NoSeed)?, mutant, ..Options::default() };
-    let plan = Walk::new(options.seed, options).world.plan;
+    let json = trace.lines().find_map(|line| line.strip_prefix(WORLD)).ok_or(BadTrace::NoWorld)?;
+    let plan = Plan::of_json(json).map_err(BadTrace::BadWorld)?;
+    let plan = Arc::new(Plan { mutant, ..plan });
     let mut world = World::new(Arc::clone(&plan));
     let mut actions = Vec::new();
-    for line in trace.lines().filter_map(|line| line.strip_prefix("> ")) {
+    for line in trace.lines().filter_map(|line| line.strip_prefix(STEP)) {
         let action = read(&world, line).ok_or_else(|| BadTrace::Impossible(line.into()))?;
         world.act(&action);
         actions.push(action);
     }
-    Ok(match shrink::replay(&plan, &actions) {
+    Ok(match walk::replay(&plan, &actions) {
         Some((violation, done)) => (done.len(), Some(violation)),
         None => (actions.len(), None),
     })
@@ -80,7 +107,7 @@ fn read(world: &World, line: &str) -> Option<Action> {
         steps.extend(seen.map(|person| Step::Ask(branch.transaction(), person)));
     }
     for transaction in 0..world.plan.transactions.len() {
-        let said = [Person::Begins, Person::Commits, Person::Aborts];
+        let said = [Person::Begins, Person::CommitsLocally, Person::Commits, Person::Aborts];
         steps.extend(said.map(|person| Step::Ask(transaction, person)));
     }
     let deaths = [0, 1, 2].map(Death::After).into_iter().chain([Death::Unsynced]);

@@ -7,21 +7,19 @@
 
 pub(crate) mod calm;
 mod draw;
-mod replay;
 mod shrink;
 
 use std::{ops::ControlFlow, sync::Arc};
 
-pub use self::{
-    draw::Habits,
-    replay::{BadTrace, replay},
-};
+pub use self::draw::Habits;
+pub(crate) use self::shrink::replay;
 use crate::{
     explore::Violation,
     invariants, machines,
     marks::Marks,
     mutants::Mutant,
     random::Random,
+    trace::Trace,
     world::{Action, Plan, World},
 };
 
@@ -32,13 +30,15 @@ pub struct Options {
     pub seed: u64,
     /// The walk ends after the world in which it has taken so many steps.
     pub steps: u64,
+    /// How many nodes of ours each world has: those that coordinate, and shards. Drawn if absent.
+    pub nodes: Option<u8>,
     /// What is wrong on purpose.
     pub mutant: Option<Mutant>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { seed: 0, steps: 1_000_000, mutant: None }
+        Self { seed: 0, steps: 1_000_000, nodes: None, mutant: None }
     }
 }
 
@@ -79,14 +79,9 @@ pub struct Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(f, "{}", self.violation)?;
-        writeln!(f, "seed {}, {} steps", self.seed, self.actions.len())?;
-        for (number, wish) in self.plan.transactions.iter().enumerate() {
-            writeln!(f, "t{number}: {wish}")?;
-        }
-        writeln!(f, "{} steps suffice:", self.shortened.len())?;
-        self.shortened.iter().try_for_each(|action| writeln!(f, "> {action}"))?;
-        writeln!(f, "of these:")?;
+        let Self { violation, plan, shortened: actions, .. } = self;
+        write!(f, "{}", Trace { plan, violation, actions })?;
+        writeln!(f, "seed {}, {} steps:", self.seed, self.actions.len())?;
         self.actions.iter().try_for_each(|action| writeln!(f, "| {action}"))
     }
 }
@@ -134,7 +129,7 @@ const NODES_EVERY: u64 = 128;
 impl Walk {
     fn new(seed: u64, options: Options) -> Self {
         let mut random = Random::new(seed);
-        let plan = draw::plan(&mut random, options.mutant);
+        let plan = draw::plan(&mut random, options);
         let habits = Habits::draw(&mut random);
         let world = World::new(Arc::new(plan));
         let (steps, actions, marks) = (0, Vec::new(), Marks::default());

@@ -28,6 +28,7 @@ mod search;
 mod table;
 mod text;
 mod touched;
+mod wish;
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
@@ -36,23 +37,22 @@ use handfast_core::{
     pact::SILENT_MAX,
     shard::{self, Inquired},
     transaction::{self, Begin, BranchSpec},
-    vote::{Ack, Vote},
-    work::Work,
+    vote::{Ack, Reply, Vote},
 };
 
-pub(crate) use self::table::Table;
 pub use self::{
     action::{Action, Person, Step, Timer},
     database::{Database, State},
     driver::{Coordinator, SHARD, Search, ShardNode},
     ledger::{Facts, Ledger, Told},
-    memo::Memo,
     network::{Call, Message, Packet},
     node::{Death, Node},
-    plan::{Branch, BranchWish, Budget, Cast, Patience, Place, Plan, Searches, Wish, transaction},
+    plan::{Branch, Budget, Cast, Patience, Place, Plan, Searches, transaction},
     touched::Touched,
+    wish::{BranchWish, STEP_TRIES_MAX, Wish},
 };
 use self::{driver::Event, known::Watched};
+pub(crate) use self::{memo::Memo, table::Table};
 use crate::{
     marks::{Mark, Marks},
     mutants::Mutant,
@@ -105,7 +105,7 @@ impl World {
             runs: Vec::new(),
             touched: Touched::default(),
             ledger: Arc::new(Ledger::new(plan.transactions.len())),
-            memo: None,
+            memo: plan.prunes.then(Rc::default),
             marks: Marks::default(),
             plan,
         }
@@ -254,6 +254,7 @@ impl World {
             Step::GiveUp(branch) => self.give_up(*branch, death),
             Step::Silence(branch) => {
                 if self.plan.patience == Patience::Suspicion {
+                    self.left.takeovers = self.left.takeovers.map(|left| left - 1);
                     for _ in 1..SILENT_MAX {
                         self.shard_answered(*branch, Inquired::Silent, None);
                     }
@@ -267,8 +268,10 @@ impl World {
 
     /// Takes a packet off the network; false if it is not there any more.
     fn take(&mut self, packet: &Packet) -> bool {
-        let same = |other: &Packet| Arc::ptr_eq(other, packet) || other == packet;
-        match self.network.iter().position(same) {
+        // Mostly it is that very one; only then need not all others be looked at.
+        let network = &self.network;
+        let same = network.iter().position(|other| Arc::ptr_eq(other, packet));
+        match same.or_else(|| network.iter().position(|other| other == packet)) {
             Some(at) => {
                 self.network.swap_remove(at);
                 true
@@ -285,7 +288,9 @@ impl World {
 
     /// The driver of a coordinator hears nothing, and says so.
     fn give_up(&mut self, branch: Branch, death: Option<Death>) {
-        if self.awaits_vote(branch) {
+        if self.is_doing(branch) {
+            self.answered(branch, Reply::Unknown("no answer".into()), death);
+        } else if self.awaits_vote(branch) {
             let vote = match self.is_wrong(Mutant::LostTakenAsNo) {
                 true => Vote::No(text::refusal()),
                 false => Vote::Lost(text::refusal()),
@@ -311,6 +316,13 @@ impl World {
             }
         }
         let input = transaction::Input::Voted { run, branch: index, vote };
+        self.coordinate(branch.coordinator, branch.transaction(), input, death);
+    }
+
+    /// A service answered the do of a step.
+    fn answered(&mut self, branch: Branch, reply: Reply, death: Option<Death>) {
+        let Branch { run, index, .. } = branch;
+        let input = transaction::Input::Answered { run, branch: index, reply, took_ms: 0 };
         self.coordinate(branch.coordinator, branch.transaction(), input, death);
     }
 
@@ -343,6 +355,10 @@ impl World {
         let request = request::of_a_person(transaction);
         let input = match person {
             Person::Begins => return self.begin(transaction, death),
+            Person::CommitsLocally => {
+                self.ledger_mut(transaction).local = Some(true);
+                return;
+            }
             Person::Commits => {
                 if let Some(voting) = self.live(transaction).and_then(|live| live.voting.as_ref()) {
                     let run = voting.run;
@@ -383,7 +399,8 @@ impl World {
             name: text::name(index).into(),
             resource: branch.at.to_string(),
             one_phase: wish.one_phase,
-            work: Work::Keys(branch.ops()),
+            work: branch.work(),
+            part: wish.part(index),
         };
         let begin = Begin {
             request: request::of_a_run(run),
@@ -394,6 +411,7 @@ impl World {
             ack: wish.ack,
             hold: wish.hold && !self.is_wrong(Mutant::HoldIgnored),
             pact: self.plan.pact(wish.coordinator, run),
+            terms: wish.terms(),
         };
         let input = transaction::Input::Begin(begin);
         self.coordinate(wish.coordinator, transaction, input, death);

@@ -5,8 +5,9 @@ use std::{ops::ControlFlow, time::Instant};
 
 use handfast_sim::{
     check::{self, Report},
-    explore::{Options, Verdict},
+    explore::{Counterexample, Options, Verdict},
     marks::Mark,
+    trace::{self, Trace},
     world::{Budget, Patience, Place, Plan, Searches},
 };
 
@@ -153,10 +154,10 @@ fn two_transfers_there_and_back() {
 }
 
 /// What a walk came by, if it found nothing.
-struct Walked(Report);
+pub struct Walked(Report);
 
 impl Walked {
-    fn reached(&self, marks: &[Mark]) {
+    pub fn reached(&self, marks: &[Mark]) {
         for mark in marks {
             assert!(self.0.marks.has(*mark), "never reached: {}", mark.name());
         }
@@ -164,7 +165,7 @@ impl Walked {
 }
 
 /// Walks all of it; what it counts is a row of the page.
-fn walk(name: &str, plan: Plan) -> Walked {
+pub fn walk(name: &str, plan: Plan) -> Walked {
     let begun = Instant::now();
     let options = Options { settles: true, states_max: 20_000_000 };
     let report = check::run(plan, options, |_| ControlFlow::Continue(()));
@@ -223,6 +224,24 @@ fn paxos_commit_with_two_leaders_at_once() {
         Mark::ToldCommitted,
         Mark::ToldAborted,
         Mark::TakenOver,
+    ]);
+}
+
+/// The coordinator leads ballot 0 and claims another when votes are late; a member takes it for
+/// dead, at any time, while it lives or when it is dead. Each of the two may die for good, at rest
+/// or between any two writes; the acceptors beside the coordinator have no branch.
+#[test]
+fn paxos_commit_with_two_leaders_at_once_of_which_each_may_die() {
+    let budget = Budget { crashes: 2, delays: 1, takeovers: Some(1), ..NONE };
+    let mortals = vec![Place::Coordinator(0), Place::Shard(0)];
+    let plan = Plan { torn_max: Some(0), mortals, ..with(paxos_apart(), budget) };
+    let plan = Plan { patience: Patience::Suspicion, dead_for_good: true, ..plan };
+    walk("Paxos commit: two leaders at once, each may die for good", plan).reached(&[
+        Mark::ToldCommitted,
+        Mark::ToldAborted,
+        Mark::TakenOver,
+        Mark::Unblocked,
+        Mark::Torn,
     ]);
 }
 
@@ -289,10 +308,14 @@ fn three_phase_commit_of_three() {
 #[test]
 fn three_phase_commit_splits_when_the_network_parts() {
     let plan = with(three_phase(2), Budget { cuts: 1, ballots: 8, ..NONE });
-    let report = check::run(plan, Options::default(), |_| ControlFlow::Continue(()));
+    let report = check::run(plan.clone(), Options::default(), |_| ControlFlow::Continue(()));
     let Verdict::Violated(counterexample) = report.explored.verdict else {
         panic!("three-phase commit must split");
     };
+    let Counterexample { violation, actions } = &counterexample;
+    let text = Trace { plan: &plan, violation, actions }.to_string();
+    let (steps, again) = trace::replay(&text, None).unwrap();
+    assert_eq!((steps, again.unwrap().to_string()), (actions.len(), violation.to_string()));
     let trace: Vec<_> = counterexample.actions.iter().map(ToString::to_string).collect();
     println!("{}\n{}", counterexample.violation, trace.join("\n"));
     assert!(trace.contains(&"s1 is cut off".to_owned()));

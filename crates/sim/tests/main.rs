@@ -7,5 +7,6 @@ mod mutants;
 mod page;
 mod published;
 mod refinement;
+mod steps;
 mod walk;
 mod worlds;

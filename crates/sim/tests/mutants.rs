@@ -3,16 +3,21 @@
 
 use std::{fmt::Write as _, ops::ControlFlow};
 
+use handfast_core::plan::Kind::{Deliver, Step};
 use handfast_sim::{
     check,
-    explore::{Options, Verdict},
+    explore::{Counterexample, Options, Verdict},
     mutants::Mutant,
-    world::{Budget, Plan, Searches},
+    trace::{self, Trace},
+    world::{Action, Budget, Plan, Searches},
 };
 
 use crate::{
     page,
-    worlds::{NONE, applied, held, one_key, one_phase, paxos, shards, two, with, with_callers},
+    worlds::{
+        NONE, applied, held, message, one_key, one_phase, paxos, shards, steps, two, with,
+        with_callers,
+    },
 };
 
 /// Each in a world in which it does harm.
@@ -60,6 +65,14 @@ fn mutants() -> Vec<(Mutant, Plan)> {
         (Mutant::TakeoverCommits, taken_over()),
         (Mutant::TwoProposals, taken_over()),
         (Mutant::AcceptorForgets, taken_over()),
+        (Mutant::UndoSkipped, with(steps(&[Step, Step]), NONE)),
+        (Mutant::UndoBeforeSettled, with_callers(steps(&[Step, Step]), 1, 1)),
+        (Mutant::UndoUnordered, with_callers(steps(&[Step, Step]), 1, 1)),
+        (Mutant::EarlyDelivery, steps(&[Step, Deliver])),
+        (Mutant::StepAfterAbort, with_callers(steps(&[Step, Step]), 1, 1)),
+        (Mutant::ResultLost, with(steps(&[Step, Step]), crash)),
+        (Mutant::SilenceTakenForNo, message()),
+        (Mutant::UnsyncedPlan, with(steps(&[Step, Step]), crash)),
         (Mutant::DecidesAlone, with(shards(), Budget { crashes: 2, ..NONE })),
     ]
 }
@@ -71,12 +84,14 @@ fn every_mutant_is_caught() {
     let mut survivors = Vec::new();
     for (mutant, plan) in mutants() {
         let plan = Plan { mutant: Some(mutant), ..plan };
+        let own = plan.clone();
         let options = Options { settles: true, states_max: 2_000_000 };
         let explored = check::run(plan, options, |_| ControlFlow::Continue(())).explored;
         let Verdict::Violated(counterexample) = explored.verdict else {
             survivors.push(mutant);
             continue;
         };
+        replays(&own, &counterexample);
         let (invariant, steps) = (counterexample.violation.invariant, counterexample.actions.len());
         let states = explored.progress.distinct;
         println!("{mutant:?}: {invariant}, {states} states, {steps} steps");
@@ -87,4 +102,13 @@ fn every_mutant_is_caught() {
     }
     assert!(survivors.is_empty(), "nobody caught {survivors:?}");
     page::table("mutants", &table);
+}
+
+/// What was found, written and read back, is found again.
+fn replays(plan: &Plan, found: &Counterexample<Action>) {
+    let Counterexample { violation, actions } = found;
+    let text = Trace { plan, violation, actions }.to_string();
+    let (steps, again) = trace::replay(&text, plan.mutant).unwrap();
+    assert_eq!(steps, actions.len(), "{text}");
+    assert_eq!(again.map(|again| again.invariant), Some(violation.invariant), "{text}");
 }

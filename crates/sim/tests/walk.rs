@@ -5,7 +5,9 @@ use std::{ops::ControlFlow, time::Instant};
 use handfast_sim::{
     marks::Mark,
     mutants::Mutant,
-    walk::{self, BadTrace, Options},
+    trace::{self, BadTrace},
+    walk::{self, Options},
+    world::{Place, Plan, Wish},
 };
 
 #[test]
@@ -27,19 +29,51 @@ fn a_failure_is_printed_so_that_it_can_be_read_back() {
         let options = Options { steps: 300_000, mutant: Some(mutant), ..Options::default() };
         let walked = walk::run(options, |_| ControlFlow::Continue(()));
         let failure = walked.failure.unwrap_or_else(|| panic!("nobody caught {mutant:?}"));
-        let trace = failure.to_string();
-        let (steps, violation) = walk::replay(&trace, Some(mutant)).unwrap();
-        assert_eq!(steps, failure.shortened.len(), "{trace}");
-        assert_eq!(violation.unwrap().invariant, failure.violation.invariant, "{trace}");
+        let text = failure.to_string();
+        let (steps, violation) = trace::replay(&text, Some(mutant)).unwrap();
+        assert_eq!(steps, failure.shortened.len(), "{text}");
+        assert_eq!(violation.unwrap().invariant, failure.violation.invariant, "{text}");
         // What is right does not fail there, if it can go there at all.
-        assert!(!matches!(walk::replay(&trace, None), Ok((_, Some(_)))), "{trace}");
+        assert!(!matches!(trace::replay(&text, None), Ok((_, Some(_)))), "{text}");
     }
 }
 
 #[test]
 fn a_trace_that_cannot_be_is_told_from_one_that_holds() {
-    assert_eq!(walk::replay("> t0 begin", None), Err(BadTrace::NoSeed));
-    let never = Err(BadTrace::Impossible("c0 syncs".into()));
-    assert_eq!(walk::replay("seed 7, 1 steps\n> c0 syncs\n", None), never);
-    assert_eq!(walk::replay("seed 7, 1 steps\n> t0 begin\n", None), Ok((1, None)));
+    assert_eq!(trace::replay("> t0 begin", None), Err(BadTrace::NoWorld));
+    let world = Plan::new(vec![Wish::over(&[Place::Database(0), Place::Database(1)])]).to_json();
+    let replay = |steps: &str| trace::replay(&format!("world {world}\n{steps}"), None);
+    assert_eq!(replay("> c0 syncs\n"), Err(BadTrace::Impossible("c0 syncs".into())));
+    // There is no crash in the budget.
+    assert_eq!(replay("> c0 dies\n"), Err(BadTrace::Impossible("c0 dies".into())));
+    assert_eq!(replay("> t0 begin\n"), Ok((1, None)));
+}
+
+#[test]
+fn a_world_that_cannot_be_is_refused() {
+    let world = Plan::new(vec![Wish::over(&[Place::Database(0)])]).to_json();
+    let worlds = [
+        "nonsense".to_owned(),
+        world.replace("\"coordinators\":1", "\"coordinators\":0"),
+        world.replace("\"databases\":1", "\"databases\":200"),
+        world.replace("{\"Database\":0}", "{\"Database\":1}"),
+        world.replace("{\"Database\":0}", "{\"Coordinator\":0}"),
+        world.replace("\"loaded\":100", "\"loaded\":9223372036854775807"),
+    ];
+    for bad in worlds {
+        let replayed = trace::replay(&format!("world {bad}\n> t0 begin\n"), None);
+        assert!(matches!(replayed, Err(BadTrace::BadWorld(_))), "{bad}: {replayed:?}");
+    }
+}
+
+#[test]
+fn worlds_have_as_many_nodes_as_are_wanted() {
+    for nodes in 1..=7 {
+        // Wrong on purpose, so that there is a world to be seen.
+        let mutant = Some(Mutant::EarlyFinish);
+        let options = Options { nodes: Some(nodes), steps: 100_000, mutant, ..Options::default() };
+        let walked = walk::run(options, |_| ControlFlow::Continue(()));
+        let plan = walked.failure.expect("it must be caught").plan;
+        assert_eq!(plan.coordinators + plan.shards, nodes);
+    }
 }

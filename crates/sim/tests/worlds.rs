@@ -1,6 +1,6 @@
 //! The small worlds that are walked exhaustively.
 
-use handfast_core::{pact::Way, transaction::AckWhen};
+use handfast_core::{pact::Way, plan::Kind, transaction::AckWhen};
 use handfast_sim::world::{Budget, Cast, Patience, Place, Plan, Wish};
 
 const D0: Place = Place::Database(0);
@@ -19,6 +19,7 @@ pub const NONE: Budget = Budget {
     breaks: 0,
     revivals: 0,
     ballots: 0,
+    takeovers: None,
 };
 
 /// Two databases, and whatever they may vote.
@@ -69,6 +70,27 @@ pub fn one_key(takers: u8) -> Plan {
 pub fn there_and_back() -> Plan {
     let back = Wish { coordinator: 1, ..Wish::over(&[S1, S0]) };
     Plan::new(vec![Wish::over(&[S0, S1]), back])
+}
+
+/// Services and databases: branches of these kinds, each after those before it, at services that
+/// may refuse.
+pub fn steps(kinds: &[Kind]) -> Plan {
+    Plan { casts: vec![Cast::Yes, Cast::No], ..Plan::new(vec![Wish::of_kinds(kinds)]) }
+}
+
+/// The same, but nobody comes after anybody.
+pub fn beside(kinds: &[Kind]) -> Plan {
+    let mut plan = steps(kinds);
+    for branch in &mut plan.transactions[0].branches {
+        branch.after.clear();
+    }
+    plan
+}
+
+/// A two-phase message: its caller commits locally, or not, and then says so, or not.
+pub fn message() -> Plan {
+    let wish = Wish { asks: true, ..Wish::of_kinds(&[Kind::Deliver]) };
+    Plan::new(vec![wish])
 }
 
 /// With callers who begin so often, and want it aborted so often.

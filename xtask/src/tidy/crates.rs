@@ -3,10 +3,14 @@
 use crate::repo::{File, Graph};
 
 /// Crate, and what must not be among all that it is built with.
-const WALLS: [(&str, &[&str]); 5] = [
+const WALLS: [(&str, &[&str]); 6] = [
     ("handfast-log", &["tokio", "handfast-participants", "handfast-server"]),
     ("handfast-client", &["handfast-core", "handfast-log", "handfast-server"]),
     ("handfast-participants", &["handfast-log", "handfast-server"]),
+    (
+        "handfast-saga",
+        &["handfast-core", "handfast-log", "handfast-participants", "handfast-server"],
+    ),
     ("handfast-server", &["handfast-sim"]),
     ("handfast-sim", &["tokio", "handfast-participants", "handfast-server"]),
 ];

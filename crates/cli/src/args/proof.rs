@@ -16,9 +16,13 @@ pub struct Sim {
     /// End after so many minutes.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..=10_080))]
     pub minutes: Option<u64>,
-    /// Walk the trace in this file again, which is what a walk that failed has printed, and tell
-    /// what it violates.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "steps", "minutes"])]
+    /// How many nodes of Handfast each world has: one or two that coordinate, and for the rest
+    /// shards. Databases are not counted. By chance, up to 7, if absent.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub nodes: Option<u8>,
+    /// Walk the trace in this file again, which is what a walk that failed has printed, or what
+    /// `check --save` has written, and tell what it violates.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["seed", "steps", "minutes", "nodes"])]
     pub replay: Option<PathBuf>,
 }
 
@@ -57,8 +61,8 @@ pub struct Check {
     /// commit if absent, else never.
     #[arg(long)]
     pub ballots: Option<u16>,
-    /// Paxos commit: how many lead at once. Beyond the first, members take their coordinator for
-    /// dead while it lives.
+    /// Paxos commit: with 2 or more, how many lead, at once or after each other. The first is the
+    /// coordinator; the others are members that take it for dead, even while it lives.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=6))]
     pub leaders: u16,
     /// Three-phase and Paxos commit: the dead start again. Without it, those who live must end
@@ -68,6 +72,9 @@ pub struct Check {
     /// Also check that the branches do nothing that transaction commit does not allow.
     #[arg(long, conflicts_with = "begins")]
     pub refines: bool,
+    /// If something is violated, write the schedule to this file; `sim --replay` walks it again.
+    #[arg(long, value_name = "FILE", conflicts_with = "refines")]
+    pub save: Option<PathBuf>,
     /// Give up when so many states differ.
     #[arg(long, default_value_t = 20_000_000)]
     pub states: usize,

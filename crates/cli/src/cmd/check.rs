@@ -3,11 +3,14 @@
 mod published;
 mod world;
 
+use std::path::Path;
+
 use handfast_sim::{
     check,
-    explore::{Explored, Options, Progress, Verdict},
+    explore::{Counterexample, Explored, Options, Progress, Verdict},
     refinement,
-    world::Action,
+    trace::Trace,
+    world::{Action, Plan},
 };
 use serde::Serialize;
 
@@ -28,15 +31,33 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
     let mut ticker = Ticker::new(output, args.minutes);
     let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
     let (explored, reached) = if args.refines {
-        let explored = refinement::run(plan, options, watch);
+        let explored = refinement::run(plan.clone(), options, watch);
         (explored.map_err(|found| Failure::new(Exit::Bug, found.to_string()))?, Vec::new())
     } else {
-        let report = check::run(plan, options, watch);
+        let report = check::run(plan.clone(), options, watch);
         (report.explored, report.marks.iter().map(|mark| mark.name()).collect())
     };
+    if let (Some(file), Verdict::Violated(found)) = (&args.save, &explored.verdict) {
+        save(file, &plan, found, output)?;
+    }
     let report = Report::new(covers, &explored, reached, ticker.finish());
     output.data(&report, Report::text);
     Ok(report.verdict.exit())
+}
+
+fn save(
+    file: &Path,
+    plan: &Plan,
+    found: &Counterexample<Action>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let Counterexample { violation, actions } = found;
+    let text = Trace { plan, violation, actions }.to_string();
+    std::fs::write(file, text).map_err(|cause| {
+        Failure::new(Exit::No, format!("failed to write to {}: {cause}", file.display()))
+    })?;
+    output.talk(&format!("the schedule is in {}", file.display()));
+    Ok(())
 }
 
 fn how_far(progress: &Progress) -> String {

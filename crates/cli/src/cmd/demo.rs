@@ -8,36 +8,44 @@ mod killer;
 mod mysql;
 mod plan;
 mod postgres;
-mod process;
 mod report;
-mod screen;
+mod saga;
 mod settle;
 mod teller;
 mod world;
 
 use std::{pin::Pin, sync::Arc, time::Instant};
 
+use handfast_example_kit::Screen;
+
 use self::{
     doubt::Watch,
     plan::Plan,
     report::{Comparison, Report, Story},
-    screen::Screen,
     world::World,
 };
 use crate::{
-    args::{Decide, Demo},
+    args::{Decide, Demo, DemoPart, Demos},
     exit::{Exit, Failure},
     output::Output,
 };
 
-pub async fn run(args: Demo, output: &Output) -> Result<Exit, Failure> {
+pub async fn run(args: Demos, output: &Output) -> Result<Exit, Failure> {
+    match args.part {
+        None => bank(args.bank, output).await,
+        Some(DemoPart::Saga(args)) => saga::run(args, output).await,
+        Some(DemoPart::Service(args)) => saga::service(args).await,
+    }
+}
+
+async fn bank(args: Demo, output: &Output) -> Result<Exit, Failure> {
     let pairs = args.resource.iter().cloned().map(|pair| pair.parts("--resource"));
     let resources = pairs.collect::<Result<Vec<_>, _>>()?;
     check(&resources)?;
     // Heard from now on, so that what is started is also removed.
     let mut stop = std::pin::pin!(super::stop_signal()?);
     let mut one = async |plan: Plan| {
-        let screen = Arc::new(Screen::new(plan.transfers.len()));
+        let screen = Arc::new(Screen::new("transfers", plan.transfers.len()));
         let started = match plan.has_two_nodes {
             true => World::start_two(&screen).await,
             false => World::start(&resources, &screen).await,

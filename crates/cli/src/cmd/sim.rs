@@ -5,7 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use handfast_sim::walk::{self, Options, Progress};
+use handfast_sim::{
+    trace,
+    walk::{self, Options, Progress},
+};
 use serde::Serialize;
 
 use super::ticker::Ticker;
@@ -30,7 +33,7 @@ pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
     };
     output.talk(&format!("seed {seed} (the same seed walks the same way)"));
     let mut ticker = Ticker::new(output, args.minutes);
-    let options = Options { seed, steps, ..Options::default() };
+    let options = Options { seed, steps, nodes: args.nodes, ..Options::default() };
     let walked = walk::run(options, |progress| ticker.tick(|| how_far(progress)));
     let Progress { worlds, steps: taken, marks } = walked.progress;
     let report = Report {
@@ -53,10 +56,11 @@ pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
 fn replay(file: &Path, output: &Output) -> Result<Exit, Failure> {
     let wrong = |what: &dyn std::fmt::Display| {
         let message = format!("failed to replay {}: {what}", file.display());
-        Failure::new(Exit::Usage, message).cure("give it what `handfast sim` printed")
+        Failure::new(Exit::Usage, message)
+            .cure("give it what `sim` printed or `check --save` wrote")
     };
-    let trace = std::fs::read_to_string(file).map_err(|cause| wrong(&cause))?;
-    let (steps, violation) = walk::replay(&trace, None).map_err(|cause| wrong(&cause))?;
+    let text = std::fs::read_to_string(file).map_err(|cause| wrong(&cause))?;
+    let (steps, violation) = trace::replay(&text, None).map_err(|cause| wrong(&cause))?;
     let replayed = Replayed { steps, violation: violation.map(|found| found.to_string()) };
     output.data(&replayed, Replayed::text);
     Ok(if replayed.violation.is_some() { Exit::No } else { Exit::Ok })

@@ -1,15 +1,20 @@
 //! `handfast tx`: transactions, as an operator sees them.
 
+mod dry_run;
+mod many;
 mod show;
+mod word;
+
+use std::path::Path;
 
 use handfast_client::{
-    Handfast, Outcome,
-    wire::{ListFilter, Resolve, TransactionLine, TransactionPage},
+    Handfast, NotDone, Outcome, Unknown,
+    wire::{self, BeginTransaction, Branch, ListFilter, TransactionLine, TransactionPage},
 };
 
-use super::client;
+use super::{client, file, saga};
 use crate::{
-    args::{Tx, TxCommand},
+    args::{Tx, TxCommand, Wait},
     exit::{Exit, Failure},
     output::{Output, now_ms, relative, table},
 };
@@ -19,37 +24,83 @@ const PAGE: u32 = 500;
 pub async fn run(args: Tx, output: &Output) -> Result<Exit, Failure> {
     let hf = client(&args.node)?;
     match args.command {
-        TxCommand::Ls { state, resource, prefix, limit, all } => {
-            let filter = ListFilter { state, resource, prefix, ..ListFilter::default() };
-            let page = pages(&hf, filter, if all { None } else { Some(limit) }).await?;
+        TxCommand::Ls { filter, limit, all } => {
+            let page = pages(&hf, filter.into(), if all { None } else { Some(limit) }).await?;
             output.data(&page, |page| lines(&page.transactions));
             if page.next.is_some() {
                 output.talk("there are more: use --all or a larger --limit");
             }
             Ok(Exit::Ok)
         }
-        TxCommand::Show { gid } => {
-            output.data(&hf.get(&gid).await?, |t| show::page(t, now_ms()));
+        TxCommand::Show { gid, graph } => {
+            let transaction = hf.get(&gid).await?;
+            if let Some(file) = graph {
+                saga::save(&file, &handfast_saga::graph_of(&transaction), output)?;
+            }
+            show(&transaction, output);
             Ok(Exit::Ok)
         }
-        TxCommand::Commit(told) => {
-            let outcome = hf.commit(&told.gid, &told.reason).await?;
-            Ok(tell(&hf, outcome, output, Exit::Ok, Exit::No).await)
-        }
-        TxCommand::Abort(told) => {
-            let outcome = hf.abort(&told.gid, &told.reason).await?;
-            Ok(tell(&hf, outcome, output, Exit::No, Exit::Ok).await)
-        }
-        TxCommand::Retry(told) => {
-            output.data(&hf.retry(&told.gid, &told.reason).await?, |t| show::page(t, now_ms()));
-            Ok(Exit::Ok)
-        }
-        TxCommand::Resolve { gid, branch, outcome, reason } => {
-            let resolve = Resolve { branch, outcome: outcome.into(), reason };
-            output.data(&hf.resolve(&gid, &resolve).await?, |t| show::page(t, now_ms()));
-            Ok(Exit::Ok)
+        TxCommand::Begin { file, gid, wait } => begin(&hf, &file, gid, wait, output).await,
+        TxCommand::Add { gid, file } => add(&hf, &gid, file::parsed(&file)?, output).await,
+        TxCommand::Commit(told) => match told.gid {
+            Some(gid) => word::commit(&hf, &gid, told.reason, told.dry_run, output).await,
+            None => many::tell(&args.node, many::Verb::Commit, told, output).await,
+        },
+        TxCommand::Abort(told) => match told.gid {
+            Some(gid) => word::abort(&hf, &gid, told.reason, told.dry_run, output).await,
+            None => many::tell(&args.node, many::Verb::Abort, told, output).await,
+        },
+        TxCommand::Retry { told, branch } => match told.gid {
+            Some(gid) => word::retry(&hf, &gid, branch, told.reason, told.dry_run, output).await,
+            None => many::tell(&args.node, many::Verb::Retry, told, output).await,
+        },
+        TxCommand::Edit(edit) => word::edit(&hf, edit, output).await,
+        TxCommand::Resolve { gid, branch, seen, reason, dry_run } => {
+            let resolve = wire::Resolve { branch, outcome: seen.outcome(), reason };
+            word::resolve(&hf, &gid, resolve, dry_run, output).await
         }
     }
+}
+
+fn show(transaction: &wire::Transaction, output: &Output) {
+    output.data(transaction, |t| show::page(t, now_ms()));
+}
+
+async fn begin(
+    hf: &Handfast,
+    file: &Path,
+    gid: Option<String>,
+    wait: Option<Wait>,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let mut begin: BeginTransaction = file::parsed(file)?;
+    begin.gid = gid.or(begin.gid);
+    begin.wait = match wait {
+        Some(Wait::Outcome) => Some(wire::Wait::Outcome),
+        Some(Wait::None) => Some(wire::Wait::None),
+        None => begin.wait,
+    };
+    let outcome = hf.begin(&begin).await?;
+    let is_held = matches!(&outcome, Outcome::Unknown(unknown) if unknown.is_held());
+    Ok(match is_held || begin.open || begin.wait == Some(wire::Wait::None) {
+        true => tell_taken(hf, outcome, output).await,
+        false => tell(hf, outcome, output, Exit::Ok, Exit::No).await,
+    })
+}
+
+async fn add(hf: &Handfast, gid: &str, branch: Branch, output: &Output) -> Result<Exit, Failure> {
+    let outcome = match hf.opened(gid).add(branch).await {
+        Ok(_) => {
+            show(&hf.get(gid).await?, output);
+            return Ok(Exit::Ok);
+        }
+        Err(NotDone::Aborted(abort)) => Outcome::Aborted(*abort),
+        Err(NotDone::Committed(transaction)) => Outcome::Committed(*transaction),
+        Err(NotDone::Unknown(unknown)) => Outcome::Unknown(*unknown),
+        Err(NotDone::Error(error)) => return Err(error.into()),
+        Err(other) => return Err(Failure::new(Exit::Bug, other.to_string())),
+    };
+    Ok(tell(hf, outcome, output, Exit::No, Exit::No).await)
 }
 
 /// As many lines as wanted, over as many pages as that takes.
@@ -91,7 +142,17 @@ fn lines(transactions: &[TransactionLine]) -> String {
     table(&["GID", "STATE", "CHANGED", "RESOURCES"], &rows)
 }
 
-async fn tell(
+/// Tells of a transaction that is as far as it was asked to be when it was taken.
+pub(super) async fn tell_taken(hf: &Handfast, outcome: Outcome, output: &Output) -> Exit {
+    if let Outcome::Unknown(Unknown { transaction: Some(taken), .. }) = &outcome {
+        show(taken, output);
+        return Exit::Ok;
+    }
+    tell(hf, outcome, output, Exit::Ok, Exit::No).await
+}
+
+/// Tells an outcome, and makes it an exit code.
+pub(super) async fn tell(
     hf: &Handfast,
     outcome: Outcome,
     output: &Output,
@@ -101,7 +162,7 @@ async fn tell(
     if let Some(answered) = outcome.transaction() {
         // The answer tells the outcome; how far the branches are is asked for.
         let whole = hf.get(&answered.gid).await;
-        output.data(whole.as_ref().unwrap_or(answered), |t| show::page(t, now_ms()));
+        show(whole.as_ref().unwrap_or(answered), output);
     }
     match outcome {
         Outcome::Committed(_) => committed,

@@ -55,7 +55,7 @@ impl IntoResponse for Settled {
     }
 }
 
-fn problem(status: u16, code: &str, title: &str, detail: &str, cure: &str) -> Response {
+pub(crate) fn problem(status: u16, code: &str, title: &str, detail: &str, cure: &str) -> Response {
     let problem = Problem {
         kind: "about:blank".into(),
         status,

@@ -31,6 +31,22 @@ pub fn run<E: From<Error>>(
     ready(super::run(call, tx, async |db: &rusqlite::Connection| work(db)))
 }
 
+/// [`barrier::mark`](super::mark), without waiting for a runtime.
+///
+/// # Errors
+/// Those of [`barrier::mark`](super::mark).
+pub fn mark(gid: &str, tx: &mut rusqlite::Transaction<'_>) -> Result<(), Error> {
+    ready(super::mark(gid, tx))
+}
+
+/// [`barrier::ask`](super::ask), without waiting for a runtime.
+///
+/// # Errors
+/// Those of [`barrier::ask`](super::ask).
+pub fn ask(call: &Call, tx: &mut rusqlite::Transaction<'_>) -> Result<Settled, Error> {
+    ready(super::ask(call, tx))
+}
+
 /// [`barrier::prune`](super::prune), without waiting for a runtime.
 ///
 /// # Errors

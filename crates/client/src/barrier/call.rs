@@ -4,13 +4,15 @@ use hyper::HeaderMap;
 
 /// Most bytes of a gid or branch.
 const NAME_BYTES_MAX: usize = 64;
+/// The branch that stands for the local transaction of the one who sends a two-phase message.
+pub const LOCAL: &str = "local";
 /// Most bytes of an idempotency key.
 const KEY_BYTES_MAX: usize = 255;
 
-const TRANSACTION: &str = "handfast-transaction";
-const BRANCH: &str = "handfast-branch";
-const CALL: &str = "handfast-call";
-const ATTEMPT: &str = "handfast-attempt";
+pub(crate) const TRANSACTION: &str = "handfast-transaction";
+pub(crate) const BRANCH: &str = "handfast-branch";
+pub(crate) const CALL: &str = "handfast-call";
+pub(crate) const ATTEMPT: &str = "handfast-attempt";
 const KEY: &str = "idempotency-key";
 
 /// One call of a branch. With the feature `barrier-axum` it is an extractor.
@@ -36,6 +38,8 @@ pub enum CallKind {
     Confirm,
     /// What gives the reservation back.
     Cancel,
+    /// Whether the local transaction of a two-phase message committed.
+    Ask,
 }
 
 /// Why the headers, or the names, are no call.
@@ -59,11 +63,13 @@ pub enum BadCall {
 }
 
 impl Call {
-    /// A call that did not come by HTTP: attempt 1, and a key made of the three.
+    /// A call that did not come by HTTP: attempt 1, and a key made of the three. To ask concerns
+    /// the branch [`LOCAL`] whatever is given.
     ///
     /// # Errors
     /// `gid` and `branch` must be 1 to 64 of letters, digits and `. _ - :`.
     pub fn new(gid: &str, branch: &str, kind: CallKind) -> Result<Self, BadCall> {
+        let branch = kind.concerns(branch);
         let key = format!("{gid}/{branch}/{}", kind.name());
         let (gid, branch) = (name(TRANSACTION, gid)?, name(BRANCH, branch)?);
         Ok(Self { gid, branch, kind, attempt: 1, key })
@@ -75,9 +81,9 @@ impl Call {
     /// A header is missing, repeated or wrong: the request is not Handfast's.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, BadCall> {
         let gid = name(TRANSACTION, one(headers, TRANSACTION)?)?;
-        let branch = name(BRANCH, one(headers, BRANCH)?)?;
         let kind = CallKind::named(one(headers, CALL)?);
         let kind = kind.ok_or(BadCall::Invalid { name: CALL, must: CallKind::MUST })?;
+        let branch = name(BRANCH, kind.concerns(one(headers, BRANCH)?))?;
         let attempt = one(headers, ATTEMPT)?.parse().ok().filter(|attempt| *attempt > 0);
         let must = "a number from 1 to 4294967295";
         let attempt = attempt.ok_or(BadCall::Invalid { name: ATTEMPT, must })?;
@@ -112,8 +118,9 @@ impl Call {
 }
 
 impl CallKind {
-    const ALL: [Self; 5] = [Self::Do, Self::Undo, Self::Try, Self::Confirm, Self::Cancel];
-    const MUST: &str = "do, undo, try, confirm or cancel";
+    const ALL: [Self; 6] =
+        [Self::Do, Self::Undo, Self::Try, Self::Confirm, Self::Cancel, Self::Ask];
+    const MUST: &str = "do, undo, try, confirm, cancel or ask";
 
     /// As it is written in the header.
     pub fn name(self) -> &'static str {
@@ -123,7 +130,13 @@ impl CallKind {
             Self::Try => "try",
             Self::Confirm => "confirm",
             Self::Cancel => "cancel",
+            Self::Ask => "ask",
         }
+    }
+
+    /// The branch whose row it is about: who asks does not know the one that is asked for.
+    fn concerns(self, branch: &str) -> &str {
+        if self == Self::Ask { LOCAL } else { branch }
     }
 
     fn named(name: &str) -> Option<Self> {
@@ -131,7 +144,7 @@ impl CallKind {
     }
 }
 
-fn one<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, BadCall> {
+pub(crate) fn one<'h>(headers: &'h HeaderMap, name: &'static str) -> Result<&'h str, BadCall> {
     let mut values = headers.get_all(name).iter();
     let value = values.next().ok_or(BadCall::Missing(name))?;
     if values.next().is_some() {

@@ -41,7 +41,8 @@ enum Ended {
 }
 
 impl Row {
-    /// The rules. Undo and cancel are one to the barrier, and so are do and try.
+    /// The rules. Undo and cancel are one to the barrier, and so are do and try. To ask is to undo
+    /// what is not done yet, and to leave alone what is.
     pub(super) fn meet(&mut self, kind: CallKind) -> Result<Meeting, Error> {
         let (begun, ended) = (self.begun()?, self.ended()?);
         Ok(match kind {
@@ -76,6 +77,17 @@ impl Row {
                     Meeting::Known(Settled::Missing)
                 }
             },
+            CallKind::Ask => match begun {
+                Some(Begun::Done) => Meeting::Known(Settled::Done(recorded(&self.begun_answer))),
+                Some(Begun::Refused | Begun::Barred) => {
+                    Meeting::Known(Settled::Refused(recorded(&self.begun_answer)))
+                }
+                None => {
+                    self.begun = Some(Begun::Barred.name().into());
+                    let answer = Answer { bytes: Vec::new(), repeated: false };
+                    Meeting::New(Settled::Refused(answer))
+                }
+            },
         })
     }
 
@@ -89,6 +101,7 @@ impl Row {
             }
             CallKind::Undo | CallKind::Cancel => Ended::Undone,
             CallKind::Confirm => Ended::Confirmed,
+            CallKind::Ask => unreachable!("its meeting is never work"),
         };
         self.ended = Some(end.name().into());
         self.ended_answer = Some(answer.into());

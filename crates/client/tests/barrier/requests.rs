@@ -44,6 +44,9 @@ fn a_call_is_read_from_its_headers() {
         let headers = headers(&with("handfast-call", name));
         assert_eq!(Call::from_headers(&headers).unwrap().kind(), kind);
     }
+    // Who asks does so by a branch of its own; the answer is in the row of another.
+    let asked = Call::from_headers(&headers(&with("handfast-call", "ask"))).unwrap();
+    assert_eq!((asked.kind(), asked.branch()), (CallKind::Ask, barrier::LOCAL));
     // Quotes are the draft's, none are most clients'.
     for key in ["k", "\"k\""] {
         let headers = headers(&with("idempotency-key", key));
@@ -179,6 +182,15 @@ fn rusqlite_needs_no_runtime() {
         });
         let answer = barrier::Answer { bytes: b"1".into(), repeated };
         assert_eq!(settled.unwrap(), Settled::Done(answer));
+        tx.commit().unwrap();
+    }
+    for (gid, marked, status) in [("g", true, 200), ("h", false, 409)] {
+        let mut tx = connection.transaction().unwrap();
+        if marked {
+            blocking::mark(gid, &mut tx).unwrap();
+        }
+        let ask = Call::new(gid, barrier::LOCAL, CallKind::Ask).unwrap();
+        assert_eq!(blocking::ask(&ask, &mut tx).unwrap().status(), status);
         tx.commit().unwrap();
     }
     let mut tx = connection.transaction().unwrap();

@@ -35,6 +35,8 @@ pub struct Work {
 /// What a session is told, and where it answers.
 pub enum Command {
     Run(Call, Work, mpsc::Sender<Result<Settled>>),
+    Mark(String, mpsc::Sender<Result<()>>),
+    Ask(Call, mpsc::Sender<Result<Settled>>),
     Sql(String, mpsc::Sender<Result<Option<i64>>>),
     Prune(Duration, mpsc::Sender<Result<u64>>),
     Commit,
@@ -82,6 +84,16 @@ impl Session {
         self.begin(call, work).wait()
     }
 
+    /// Begins to mark, and does not wait for its end.
+    pub fn begin_mark(&self, gid: &str) -> Pending<()> {
+        self.ask(|answer| Command::Mark(gid.into(), answer))
+    }
+
+    /// Begins to answer whether the marked transaction has committed.
+    pub fn begin_ask(&self, call: &Call) -> Pending<Settled> {
+        self.ask(|answer| Command::Ask(call.clone(), answer))
+    }
+
     pub fn sql(&self, text: &str) -> Option<i64> {
         self.ask(|answer| Command::Sql(text.into(), answer)).wait().unwrap()
     }
@@ -124,6 +136,12 @@ pub async fn serve<T: Local>(tx: &mut T, commands: &mut UnboundedReceiver<Comman
                     work.verdict.ok_or_else(|| "the work failed".into())
                 });
                 let _ = answer.send(settled.await);
+            }
+            Command::Mark(gid, answer) => {
+                let _ = answer.send(barrier::mark(&gid, tx).await.map_err(Into::into));
+            }
+            Command::Ask(call, answer) => {
+                let _ = answer.send(barrier::ask(&call, tx).await.map_err(Into::into));
             }
             Command::Sql(text, answer) => {
                 let _ = answer.send(T::sql(tx.connection(), &text).await);

@@ -143,7 +143,7 @@ pub enum Answer {
     Aborted(Reason),
     /// All branches voted yes; it waits for the caller's word.
     Held,
-    /// The added branch was taken; its turn comes with the caller's word.
+    /// The added branch was taken; its turn comes after the caller's word.
     Added,
     /// The added step is done, and put this out.
     Done(Proof),
@@ -155,8 +155,10 @@ pub enum Answer {
     Busy,
     /// Nothing is known of such a transaction.
     NoSuchTransaction,
-    /// It cannot be done in this state, which is named; nothing was done.
+    /// It cannot be done in this state, which is named, or for this reason; nothing was done.
     WrongState(&'static str),
+    /// It cannot be done while a call of the branch is under way; nothing was done.
+    CallUnderWay,
     /// An operator's word was taken.
     Taken,
     /// To a participant: commit.

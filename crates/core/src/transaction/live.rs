@@ -29,6 +29,8 @@ pub struct Live {
     pub telling: Vec<Telling>,
     /// How often was asked whether the caller's local transaction committed.
     pub asks: u32,
+    /// The last answer to that which told nothing.
+    pub ask_answer: Option<String>,
 }
 
 /// How a run with a pact is being decided.
@@ -140,6 +142,11 @@ impl Voting {
         }
     }
 
+    /// Branches could be added, whether or not they can be now.
+    pub(super) fn was_open(&self) -> bool {
+        self.plan.as_ref().is_some_and(|plan| plan.terms.open)
+    }
+
     /// What a branch does before and after the decision.
     pub fn kind(&self, branch: Index) -> Kind {
         self.plan.as_ref().map_or(Kind::Prepare, |plan| plan.kind(branch))
@@ -160,6 +167,24 @@ impl Voting {
         let is_before_done =
             |before: &Index| matches!(self.vote(*before), Some(Vote::Yes(_) | Vote::ReadOnly));
         is_due && self.vote(branch).is_none() && planned.part.after.iter().all(is_before_done)
+    }
+
+    /// Whether a step's turn comes only after the caller's word: it comes after one that prepares.
+    pub(super) fn waits_for_word(&self, branch: Index) -> bool {
+        let plan = self.plan.as_ref().filter(|_| self.open);
+        let planned = plan.and_then(|plan| plan.branches.get(usize::from(branch)));
+        let prepares = |before: &Index| self.kind(*before) == Kind::Prepare;
+        planned.is_some_and(|planned| planned.part.after.iter().any(prepares))
+    }
+
+    /// After a restart: whether a branch's turn may have come before it. That one that prepares
+    /// had voted is not recorded, so it may have been anybody's turn who comes after it.
+    pub(super) fn may_have_begun(&self, branch: Index, planned: &Planned) -> bool {
+        let prepares = |at: Index| self.kind(at) == Kind::Prepare;
+        let before = &planned.part.after;
+        let waits = self.open && (prepares(branch) || before.iter().any(|at| prepares(*at)));
+        let is_over = |at: &Index| prepares(*at) || self.vote(*at).is_some();
+        !waits && self.vote(branch).is_none() && before.iter().all(is_over)
     }
 
     /// What a branch's call may use now.
@@ -230,8 +255,22 @@ pub struct Telling {
     pub is_finished: bool,
     /// Tries that did not succeed, since the node started.
     pub tries: u32,
+    /// Tries that never arrived, since then: they cost time only.
+    pub unsent: u32,
     /// Time of calls and waits, in ms, since the node started.
     pub spent_ms: u64,
     /// Its last answer that was not success.
     pub last_answer: Option<String>,
+}
+
+impl Telling {
+    /// Tries in all.
+    pub(super) fn calls(&self) -> u32 {
+        self.tries.saturating_add(self.unsent)
+    }
+
+    /// Patience begins anew.
+    pub(super) fn begin_anew(&mut self) {
+        (self.tries, self.unsent, self.spent_ms) = (0, 0, 0);
+    }
 }

@@ -35,9 +35,9 @@ impl Step<'_> {
         match at {
             Some(at) if is_same(at) => self.attend_added(request, super::index(at)),
             Some(_) => self.reply(request, Answer::OtherContent),
-            None if !voting.open => self.reply(request, Answer::WrongState("not open")),
+            None if !voting.open => self.reply(request, Answer::WrongState("it is not open")),
             None if voting.branches.len() >= BRANCHES_MAX => {
-                self.reply(request, Answer::WrongState("full of branches"));
+                self.reply(request, Answer::WrongState("it is full of branches"));
             }
             None if self.live.adders.len() >= WAITERS_MAX => self.reply(request, Answer::Busy),
             None => self.added(request, spec, planned),
@@ -64,6 +64,7 @@ impl Step<'_> {
         let answer = match (voting.kind(branch), voting.vote(branch)) {
             (Kind::Prepare | Kind::Deliver, _) => Answer::Added,
             (Kind::Step, Some(Vote::Yes(output))) => Answer::Done(output.clone()),
+            (Kind::Step, _) if voting.waits_for_word(branch) => Answer::Added,
             (Kind::Step, _) if self.live.adders.len() >= WAITERS_MAX => Answer::Busy,
             (Kind::Step, _) => return self.live.adders.push((request, branch)),
         };
@@ -86,19 +87,20 @@ impl Step<'_> {
         }
         let branches = match only {
             Some(branch) if usize::from(branch) < known.branches.len() => vec![branch],
-            Some(_) => return self.reply(request, Answer::WrongState("without that branch")),
+            Some(_) => return self.reply(request, Answer::WrongState("it has no such branch")),
             None => super::indices(known).collect(),
         };
         for branch in branches {
             self.try_anew(known, branch);
         }
+        self.ask_now(known.run);
         self.reply(request, Answer::Taken);
     }
 
     fn try_anew(&mut self, known: &Known, branch: Index) {
         let telling = self.telling(known, branch);
         if !telling.is_asked {
-            (telling.tries, telling.spent_ms) = (0, 0);
+            telling.begin_anew();
         }
         self.retry(known.run, branch);
     }
@@ -112,12 +114,12 @@ impl Step<'_> {
             Some(voting) => is_step && voting.vote(branch).is_none(),
             None => !known.finished && known.is_pending(branch),
         };
-        let has_calls = matches!(work, Work::Calls(_)) && known.plan.is_some();
+        let has_calls = matches!(&work, Work::Calls(calls) if known.keeps_undo(branch, calls));
         if !can_be || !has_calls || usize::from(branch) >= known.branches.len() {
-            return self.reply(request, Answer::WrongState("nothing left to edit"));
+            return self.reply(request, Answer::WrongState("nothing is left to edit"));
         }
         if self.telling(known, branch).is_asked {
-            return self.reply(request, Answer::WrongState("a call of the branch is under way"));
+            return self.reply(request, Answer::CallUnderWay);
         }
         self.promise(Record::Edited { branch, work, reason }, |step| {
             let Some(edited) = step.known else { return };
@@ -150,11 +152,15 @@ impl Step<'_> {
         let Some(told) = open.filter(|_| !known.finished && !is_voting) else {
             return self.reply(request, Answer::WrongState(known.state()));
         };
+        if self.telling(known, branch).is_doing {
+            return self.reply(request, Answer::CallUnderWay);
+        }
         if self.telling(known, branch).is_finished || told.fate == Fate::Applied {
-            return self.reply(request, Answer::WrongState("finished at the participant"));
+            let state = "the branch is finished at its participant";
+            return self.reply(request, Answer::WrongState(state));
         }
         if matches!(told.fate, Fate::Resolved { .. }) {
-            return self.reply(request, Answer::WrongState("already resolved"));
+            return self.reply(request, Answer::WrongState("the branch is resolved already"));
         }
         self.out.force(Record::Resolved { branch, committed, reason: reason.clone() });
         self.reply(request, Answer::Taken);
@@ -188,8 +194,11 @@ impl Step<'_> {
             return self.reply(request, Answer::WrongState("the step has its answer"));
         }
         let telling = self.telling(known, branch);
-        if telling.is_asked || !telling.is_begun {
-            return self.reply(request, Answer::WrongState("a step that waits for its answer"));
+        if telling.is_asked {
+            return self.reply(request, Answer::CallUnderWay);
+        }
+        if !telling.is_begun {
+            return self.reply(request, Answer::WrongState("the step's turn has not come"));
         }
         self.reply(request, Answer::Taken);
         if is_done {

@@ -10,7 +10,7 @@ use crate::{
         Pact,
         paxos::{Acceptor, Ballot, Change},
     },
-    plan::{Kind, Plan, Planned},
+    plan::{Calls, Kind, Plan, Planned},
     vote::Proof,
     work::Work,
 };
@@ -40,6 +40,9 @@ pub struct Known {
     pub pact: Option<Pact>,
     /// What is to be done; `None` if all branches are plain ones that prepare.
     pub plan: Option<Arc<Plan>>,
+    /// Asking whether the caller's local transaction committed waits for an operator, because of
+    /// this answer.
+    pub ask_stuck: Option<String>,
     /// No branch is added any more, and those that prepare may have begun to.
     pub sealed: bool,
     /// Paxos: what this node promised as acceptor 0.
@@ -107,6 +110,7 @@ impl Known {
             finished: false,
             pact: None,
             plan: None,
+            ask_stuck: None,
             sealed: false,
             acceptor: Acceptor::default(),
             claimed: Ballot::default(),
@@ -146,6 +150,13 @@ impl Known {
         }
     }
 
+    /// Whether calls that a branch is given can undo what those before could: a step that lost its
+    /// undo would stay done for ever.
+    pub(super) fn keeps_undo(&self, branch: Index, calls: &Calls) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        calls.undo.is_some() || !plan.has_undo(branch)
+    }
+
     /// Whether a branch must still be told: not after it was found or declared finished.
     pub fn is_pending(&self, branch: Index) -> bool {
         let fate = self.branches.get(usize::from(branch)).map(|told| &told.fate);
@@ -165,7 +176,8 @@ impl Known {
     /// A branch waits for an operator.
     pub fn is_stuck(&self) -> bool {
         let needs = |fate: &Fate| matches!(fate, Fate::Stuck(_) | Fate::Heuristic(_));
-        !self.finished && self.branches.iter().any(|branch| needs(&branch.fate))
+        let asks = self.ask_stuck.is_some() && self.decision.is_none();
+        !self.finished && (asks || self.branches.iter().any(|branch| needs(&branch.fate)))
     }
 
     /// The state's name: what it waits for, or how it ended.
@@ -238,6 +250,7 @@ impl Known {
                     (told.vote, told.proof, told.fate) = (Voted::Yes, output.clone(), Fate::Open);
                 }
             }
+            Record::AskStuck { detail } => self.ask_stuck = Some(detail.clone()),
             Record::Applied { branch } => self.set_fate(*branch, Fate::Applied),
             Record::Edited { branch, work, .. } => self.edit(*branch, work),
             Record::Heuristic { branch, detail } => {

@@ -41,8 +41,7 @@ impl Step<'_> {
         self.live.telling.resize(known.branches.len(), Telling::default());
         let mut prepares = false;
         for (branch, planned) in (0..).zip(&plan.branches) {
-            if voting.is_turn_of(branch, planned) {
-                // Whether it was asked is not known.
+            if voting.may_have_begun(branch, planned) {
                 self.live.telling[usize::from(branch)].may_be_done = true;
                 prepares |= planned.part.kind == Kind::Prepare;
             }
@@ -100,7 +99,7 @@ impl Step<'_> {
             resource: voting.branches[usize::from(branch)].1.clone(),
             verb: Verb::Do,
             within_ms: patience.call_within_ms(telling.spent_ms),
-            given: voting.given(&plan, branch, telling.tries.saturating_add(1)),
+            given: voting.given(&plan, branch, telling.calls().saturating_add(1)),
         });
     }
 
@@ -146,7 +145,7 @@ impl Step<'_> {
     fn do_answered(&mut self, run: RunId, branch: Index, reply: Reply) {
         match reply {
             Reply::Done(output) => self.done(run, branch, output, None),
-            Reply::Refused(refusal) => self.voted(run, branch, Vote::No(refusal)),
+            Reply::Refused(refusal) => self.refused(run, branch, refusal),
             Reply::InProgress(after_ms) => {
                 self.live.telling[usize::from(branch)].may_be_done = true;
                 self.do_later(run, branch, after_ms, "in progress".into(), false);
@@ -154,6 +153,15 @@ impl Step<'_> {
             Reply::Unsent(detail) => self.do_again(run, branch, detail, false, false),
             Reply::Unknown(detail) => self.do_again(run, branch, detail, true, false),
             Reply::Broken(detail) => self.do_again(run, branch, detail, true, true),
+        }
+    }
+
+    /// It will not be done. But what was asked before, and not answered, may be: a service that
+    /// refuses a key that it knows has perhaps done what came with it.
+    fn refused(&mut self, run: RunId, branch: Index, refusal: Refusal) {
+        match self.live.telling[usize::from(branch)].may_be_done {
+            true => self.voted(run, branch, Vote::Lost(refusal)),
+            false => self.voted(run, branch, Vote::No(refusal)),
         }
     }
 
@@ -182,12 +190,11 @@ impl Step<'_> {
         let Some((_, plan)) = self.plan() else { return };
         let telling = &mut self.live.telling[usize::from(branch)];
         telling.may_be_done |= arrived;
-        telling.tries = telling.tries.saturating_add(1);
+        let tries = if arrived { &mut telling.tries } else { &mut telling.unsent };
+        *tries = tries.saturating_add(1);
         let patience = &plan.branches[usize::from(branch)].part.patience;
-        let wait_ms = if broken { patience.cap_ms } else { patience.wait_ms(telling.tries) };
-        // What never arrived costs time, not tries.
-        let tries = if arrived { telling.tries } else { 0 };
-        let is_over = !broken && patience.is_over(tries, telling.spent_ms);
+        let wait_ms = if broken { patience.cap_ms } else { patience.wait_ms(telling.calls()) };
+        let is_over = !broken && patience.is_over(telling.tries, telling.spent_ms);
         if is_over {
             return self.lose_patience(run, branch, &detail);
         }
@@ -225,11 +232,7 @@ impl Step<'_> {
     fn lose_patience(&mut self, run: RunId, branch: Index, detail: &str) {
         let message = format!("it was tried for long enough; its last answer: {detail}");
         let refusal = Refusal { code: "step_timeout".into(), message, cause: Cause::Passing };
-        // Not "lost" if none of its calls arrived: then there is nothing to undo.
-        match self.live.telling[usize::from(branch)].may_be_done {
-            true => self.voted(run, branch, Vote::Lost(refusal)),
-            false => self.voted(run, branch, Vote::No(refusal)),
-        }
+        self.refused(run, branch, refusal);
     }
 
     /// It was aborted meanwhile: what the call under way came to says what there is to undo.
@@ -238,13 +241,13 @@ impl Step<'_> {
         let certainly_not = match reply {
             Reply::Done(output) => {
                 let done = Record::Done { branch, output, declared: None };
-                self.out.note(done.clone());
+                // Its undo may name what it put out.
+                self.out.force(done.clone());
                 let mut after = known.clone();
                 after.apply(&done);
                 return Step { known: Some(&after), live: self.live, out: self.out }.tell_all();
             }
-            Reply::Refused(_) => true,
-            Reply::Unsent(_) => !telling.may_be_done,
+            Reply::Refused(_) | Reply::Unsent(_) => !telling.may_be_done,
             Reply::InProgress(_) | Reply::Unknown(_) | Reply::Broken(_) => false,
         };
         if certainly_not && known.is_pending(branch) {
@@ -260,7 +263,8 @@ impl Step<'_> {
             return;
         }
         for telling in &mut self.live.telling {
-            (telling.tries, telling.spent_ms, telling.last_answer) = (0, 0, None);
+            telling.begin_anew();
+            telling.last_answer = None;
             telling.is_asked &= telling.is_doing;
         }
         if let Some(Decision::Abort(reason)) = &decided.decision {
@@ -303,7 +307,11 @@ impl Step<'_> {
             return;
         };
         let Some(plan) = voting.plan.clone() else { return };
-        let Some(ask) = plan.terms.ask.as_ref().filter(|_| voting.open) else {
+        if plan.terms.ask.is_some() && !voting.open {
+            // Its caller has committed: what is left goes on until it succeeds.
+            return;
+        }
+        let Some(ask) = &plan.terms.ask else {
             let message = String::from("it was not decided in time");
             let reason = Reason::own(None, "deadline", message, Cause::Passing);
             return self.give_up(reason);
@@ -315,21 +323,40 @@ impl Step<'_> {
         self.out.effect(Effect::Ask { run, resource, within_ms, given });
     }
 
+    /// An operator wants it asked now.
+    pub(super) fn ask_now(&mut self, run: RunId) {
+        if self.live.asks > 0 {
+            self.live.asks = 0;
+            self.deadline_over(run);
+        }
+    }
+
     /// The caller's word did not come, but its local transaction tells.
     pub(super) fn asked_back(&mut self, run: RunId, reply: Reply) {
         let is_open = |voting: &&Voting| voting.run == run && voting.open;
         if self.live.voting.as_ref().filter(is_open).is_none() {
             return;
         }
+        if let Reply::Broken(detail) = &reply
+            && self.known.is_some_and(|known| known.ask_stuck.is_none())
+        {
+            self.out.note(Record::AskStuck { detail: detail.clone() });
+        }
         let wait_ms = match reply {
-            Reply::Done(_) => return self.seal(),
+            Reply::Done(_) => {
+                if let Some(voting) = &mut self.live.voting {
+                    voting.hold = false;
+                }
+                return self.seal();
+            }
             Reply::Refused(refusal) => {
                 let message = refusal.message;
                 let reason = Reason::own(None, "not_submitted", message, Cause::Business);
                 return self.give_up(reason);
             }
             Reply::InProgress(after_ms) => after_ms,
-            Reply::Unsent(_) | Reply::Unknown(_) | Reply::Broken(_) => {
+            Reply::Unsent(detail) | Reply::Unknown(detail) | Reply::Broken(detail) => {
+                self.live.ask_answer = Some(detail);
                 Patience::UNTIL_DONE.wait_ms(self.live.asks)
             }
         };

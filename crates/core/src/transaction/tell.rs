@@ -30,7 +30,7 @@ impl<'a> Step<'a> {
             return;
         }
         telling.is_asked = true;
-        let attempt = telling.tries.saturating_add(1);
+        let attempt = telling.calls().saturating_add(1);
         let told = &known.branches[usize::from(branch)];
         let (run, resource, proof) = (known.run, told.resource.clone(), told.proof.clone());
         let given = known.plan.as_ref().map(|plan| given(known, plan, branch, attempt));
@@ -100,8 +100,9 @@ impl<'a> Step<'a> {
                 self.delegate_answered(known, Decision::Abort(reason));
             }
             Ack::Heuristic(detail) => self.heuristic(known, branch, detail),
-            Ack::Unknown(detail) => self.try_later(known, branch, detail, false),
-            Ack::Broken(detail) => self.try_later(known, branch, detail, true),
+            Ack::Unknown(detail) => self.try_later(known, branch, detail, Failed::Unknown),
+            Ack::Unsent(detail) => self.try_later(known, branch, detail, Failed::Unsent),
+            Ack::Broken(detail) => self.try_later(known, branch, detail, Failed::Broken),
             Ack::InProgress(after_ms) => {
                 telling.last_answer = Some("in progress".into());
                 self.arm(Timer::Retry(run, branch), after_ms);
@@ -141,23 +142,28 @@ impl<'a> Step<'a> {
         self.announce(&mixed);
     }
 
-    fn try_later(&mut self, known: &Known, branch: Index, detail: String, broken: bool) {
+    fn try_later(&mut self, known: &Known, branch: Index, detail: String, failed: Failed) {
         let persistence = known.plan.as_ref().and_then(|plan| {
             plan.branches.get(usize::from(branch)).map(|planned| &planned.part.persistence)
         });
         let telling = self.telling(known, branch);
-        telling.tries = telling.tries.saturating_add(1);
+        let tries = match failed {
+            Failed::Unsent => &mut telling.unsent,
+            Failed::Unknown | Failed::Broken => &mut telling.tries,
+        };
+        *tries = tries.saturating_add(1);
         telling.last_answer = Some(detail.clone());
+        let calls = telling.calls();
         let (wait_ms, is_over) = match persistence {
-            _ if broken => {
+            _ if failed == Failed::Broken => {
                 (persistence.map_or(retry::CAP_MS, |persistence| persistence.cap_ms), true)
             }
             Some(persistence) => {
-                let wait_ms = persistence.wait_ms(telling.tries);
+                let wait_ms = persistence.wait_ms(calls);
                 telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
                 (wait_ms, persistence.is_over(telling.tries, telling.spent_ms))
             }
-            None => (retry::backoff_ms(telling.tries), false),
+            None => (retry::backoff_ms(calls), false),
         };
         self.arm(Timer::Retry(known.run, branch), wait_ms);
         let is_new = known.branches[usize::from(branch)].fate == Fate::Open;
@@ -212,6 +218,17 @@ impl<'a> Step<'a> {
         self.live.telling.resize(known.branches.len(), Telling::default());
         &mut self.live.telling[usize::from(branch)]
     }
+}
+
+/// Why a branch must be told again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// Nobody knows whether it was told.
+    Unknown,
+    /// It certainly was not: that costs no tries.
+    Unsent,
+    /// It answers what makes no sense.
+    Broken,
 }
 
 /// What a branch's call may use once it is decided.

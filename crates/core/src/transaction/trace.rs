@@ -44,6 +44,7 @@ impl Display for Ack {
             Self::Finished => f.write_str("finished"),
             Self::Heuristic(detail) => write!(f, "heuristic {detail}"),
             Self::Unknown(detail) => write!(f, "unknown {detail}"),
+            Self::Unsent(detail) => write!(f, "unsent {detail}"),
             Self::Broken(detail) => write!(f, "broken {detail}"),
             Self::InProgress(after_ms) => write!(f, "in progress, again after {after_ms}"),
         }
@@ -213,6 +214,7 @@ impl Display for Record {
                 }
                 declared.iter().try_for_each(|reason| write!(f, " declared: {reason}"))
             }
+            Self::AskStuck { detail } => write!(f, "AskStuck {detail}"),
             Self::Applied { branch } => write!(f, "Applied #{branch}"),
             Self::Edited { branch, reason, .. } => write!(f, "Edited #{branch} {reason}"),
             Self::PreCommitted { case, pact } => write!(f, "PreCommitted {pact} {case}"),
@@ -270,6 +272,7 @@ impl Display for Answer {
             Self::Busy => f.write_str("busy"),
             Self::NoSuchTransaction => f.write_str("no such transaction"),
             Self::WrongState(state) => write!(f, "wrong state: {state}"),
+            Self::CallUnderWay => f.write_str("call under way"),
             Self::Taken => f.write_str("taken"),
             Self::InquiryCommit => f.write_str("inquiry: commit"),
             Self::InquiryAbort => f.write_str("inquiry: abort"),

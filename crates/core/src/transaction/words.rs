@@ -265,6 +265,12 @@ pub enum Record {
         /// Which.
         branch: Index,
     },
+    /// Whether the caller's local transaction committed was asked, and the answer is one that only
+    /// an operator can mend.
+    AskStuck {
+        /// The answer.
+        detail: String,
+    },
     /// An operator gave a branch other calls.
     Edited {
         /// Which.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
-    Method, Request, StatusCode, Uri,
+    HeaderMap, Method, Request, StatusCode, Uri,
     header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
+    http::uri::{Authority, PathAndQuery, Scheme},
 };
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
@@ -27,7 +28,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 /// Calls one service. A token is never shown.
 pub struct Caller {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    base: String,
+    scheme: Scheme,
+    authority: Authority,
+    /// What every path starts with; without a `/` at its end.
+    base_path: String,
     authorization: Option<HeaderValue>,
     places: Semaphore,
 }
@@ -44,6 +48,18 @@ pub struct CallSettings<'a> {
     pub connections_max: usize,
     /// Most time to make a connection.
     pub connect_timeout: Duration,
+}
+
+/// What a service answers.
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body; empty if it is longer than was to be read.
+    pub body: Bytes,
+    /// Whether it is not.
+    pub is_whole: bool,
 }
 
 /// Why a call has no answer.
@@ -66,15 +82,16 @@ impl Caller {
     /// # Errors
     /// What is wrong with the settings, without secrets.
     pub fn new(settings: CallSettings<'_>) -> Result<Self, String> {
-        let base = settings.url.trim_end_matches('/');
-        let uri: Uri = base.parse().map_err(|_| "the address is not a URL".to_owned())?;
-        let authority = uri.authority().ok_or("the address has no host")?;
+        let base: Uri = settings.url.parse().map_err(|_| "the address is not a URL".to_owned())?;
+        let authority = base.authority().ok_or("the address has no host")?.clone();
         if authority.as_str().contains('@') {
             return Err("the address holds a user or password; use a bearer token".into());
         }
-        if uri.query().is_some() {
+        if base.query().is_some() {
             return Err("the address has a query".into());
         }
+        let scheme = base.scheme().ok_or("the address is not a URL")?.clone();
+        let base_path = base.path().trim_end_matches('/').to_owned();
         let authorization = settings.token.map(bearer).transpose()?;
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -91,10 +108,10 @@ impl Caller {
             .pool_max_idle_per_host(settings.connections_max)
             .build(connector);
         let places = Semaphore::new(settings.connections_max);
-        Ok(Self { client, base: base.into(), authorization, places })
+        Ok(Self { client, scheme, authority, base_path, authorization, places })
     }
 
-    /// Sends a request and reads the answer, within a time.
+    /// Sends JSON, or nothing, and reads an answer of at most [`BODY_BYTES_MAX`], within a time.
     ///
     /// # Errors
     /// There is no answer; whether the request arrived is said.
@@ -105,16 +122,69 @@ impl Caller {
         body: Vec<u8>,
         within: Duration,
     ) -> Result<(StatusCode, Bytes), CallError> {
-        if body.len() > BODY_BYTES_MAX {
-            return Err(CallError::NotSent(format!("the request exceeds {BODY_BYTES_MAX} bytes")));
+        let request = self.request(method, path, HeaderMap::new(), body);
+        let request = request.map_err(CallError::NotSent)?;
+        let answer = self.send(request, BODY_BYTES_MAX, within).await?;
+        if answer.is_whole {
+            return Ok((answer.status, answer.body));
         }
-        let request = self.request(method, path, body)?;
+        Err(CallError::NoAnswer(format!("the answer is longer than {BODY_BYTES_MAX} bytes")))
+    }
+
+    /// A request for a path below the address. The bearer token wins over `headers`; a body is JSON
+    /// if they do not say otherwise.
+    ///
+    /// # Errors
+    /// What is wrong with it; it cannot be sent.
+    pub fn request(
+        &self,
+        method: Method,
+        path: &str,
+        mut headers: HeaderMap,
+        body: Vec<u8>,
+    ) -> Result<Request<Full<Bytes>>, String> {
+        if body.len() > BODY_BYTES_MAX {
+            return Err(format!("the request exceeds {BODY_BYTES_MAX} bytes"));
+        }
+        // Scheme and host are put in as they are, so that no path can change them.
+        let path = PathAndQuery::try_from(format!("{}{path}", self.base_path));
+        let path = path.map_err(|why| format!("the path cannot be sent: {why}"))?;
+        let uri = Uri::builder()
+            .scheme(self.scheme.clone())
+            .authority(self.authority.clone())
+            .path_and_query(path)
+            .build()
+            .map_err(|why| format!("the path cannot be sent: {why}"))?;
+        if let Some(authorization) = &self.authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if !body.is_empty() && !headers.contains_key(CONTENT_TYPE) {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+
+    /// Sends a request and reads an answer whose body has at most so many bytes, within a time,
+    /// some of which it may have to wait for a place.
+    ///
+    /// # Errors
+    /// There is no answer; whether the request arrived is said.
+    pub async fn send(
+        &self,
+        request: Request<Full<Bytes>>,
+        body_bytes_max: usize,
+        within: Duration,
+    ) -> Result<Answer, CallError> {
         let until = Instant::now() + within;
         let place = timeout_at(until, self.places.acquire()).await;
         let Ok(_place) = place else {
             return Err(CallError::Busy);
         };
-        match timeout_at(until, self.exchange(request)).await {
+        match timeout_at(until, self.exchange(request, body_bytes_max)).await {
             Ok(answer) => answer,
             Err(_) => Err(CallError::NoAnswer("no answer in time".into())),
         }
@@ -123,33 +193,21 @@ impl Caller {
     async fn exchange(
         &self,
         request: Request<Full<Bytes>>,
-    ) -> Result<(StatusCode, Bytes), CallError> {
+        body_bytes_max: usize,
+    ) -> Result<Answer, CallError> {
         let answer = self.client.request(request).await.map_err(|error| {
             let why = with_causes(&error);
             if error.is_connect() { CallError::NotSent(why) } else { CallError::NoAnswer(why) }
         })?;
-        let status = answer.status();
-        match Limited::new(answer.into_body(), BODY_BYTES_MAX).collect().await {
-            Ok(body) => Ok((status, body.to_bytes())),
-            Err(error) => Err(CallError::NoAnswer(format!("the answer broke off: {error}"))),
-        }
-    }
-
-    fn request(
-        &self,
-        method: Method,
-        path: &str,
-        body: Vec<u8>,
-    ) -> Result<Request<Full<Bytes>>, CallError> {
-        let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json");
-        }
-        let body = Full::new(Bytes::from(body));
-        request.body(body).map_err(|error| CallError::NotSent(error.to_string()))
+        let (parts, body) = answer.into_parts();
+        let (body, is_whole) = match Limited::new(body, body_bytes_max).collect().await {
+            Ok(body) => (body.to_bytes(), true),
+            Err(error) if error.is::<LengthLimitError>() => (Bytes::new(), false),
+            Err(error) => {
+                return Err(CallError::NoAnswer(format!("the answer broke off: {error}")));
+            }
+        };
+        Ok(Answer { status: parts.status, headers: parts.headers, body, is_whole })
     }
 }
 

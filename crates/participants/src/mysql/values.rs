@@ -12,22 +12,27 @@ use crate::refusal::{self, refusal};
 const BINARY: u16 = 63;
 
 /// Parameters as the driver binds them.
-pub(super) fn bound(params: &[Param]) -> Params {
+pub(super) fn bound(params: &[Param]) -> Result<Params, Refusal> {
     if params.is_empty() {
-        return Params::Empty;
+        return Ok(Params::Empty);
     }
-    Params::Positional(params.iter().map(value).collect())
+    params.iter().map(value).collect::<Result<_, _>>().map(Params::Positional)
 }
 
-fn value(param: &Param) -> Value {
-    match param {
+fn value(param: &Param) -> Result<Value, Refusal> {
+    Ok(match param {
         Param::Null => Value::NULL,
         Param::Bool(truth) => Value::Int((*truth).into()),
         Param::Int(number) => Value::Int(*number),
         Param::Real(number) => Value::Double((*number).into()),
         Param::Text(text) => Value::Bytes(text.clone().into_bytes()),
         Param::Bytes(bytes) => Value::Bytes(bytes.clone()),
-    }
+        // The runtime puts the value in its place before the branch is called.
+        Param::Output(name) => {
+            let message = format!("the output `{name}` is not known");
+            return Err(refusal(refusal::SQL_PARAMETER, Request, message));
+        }
+    })
 }
 
 /// The values of a row, and how many bytes they take.

@@ -13,7 +13,7 @@ use handfast_core::{
     },
     work::{Rows, Sql, Statement},
 };
-use mysql_async::{Error, Row, prelude::Queryable};
+use mysql_async::{Error, Params, Row, prelude::Queryable};
 use tokio::time::timeout;
 
 use super::{
@@ -180,7 +180,8 @@ async fn run(
     statement: &Statement,
     room: &mut usize,
 ) -> Result<Option<Rows>, Fault> {
-    let ran = fetch(session, statement, room).await;
+    let params = values::bound(&statement.params).map_err(Fault::Refused)?;
+    let ran = fetch(session, statement, params, room).await;
     if !matches!(&ran, Err(error) if error.is_fatal()) {
         session.answered();
     }
@@ -210,9 +211,9 @@ struct Fetched {
 async fn fetch(
     session: &mut Session,
     statement: &Statement,
+    params: Params,
     room: &mut usize,
 ) -> Result<Fetched, Error> {
-    let params = values::bound(&statement.params);
     let mut result = session.ask().exec_iter(statement.text.as_str(), params).await?;
     let mut fetched = Fetched { count: result.affected_rows(), ..Fetched::default() };
     while !result.is_empty() {

@@ -209,6 +209,7 @@ mod tests {
             statement_timeout: Duration::from_secs(5),
             lock_timeout: Duration::from_secs(5),
             marker_table: String::new(),
+            service: Default::default(),
             cluster: Cluster::new("session").expect("a name"),
         };
         let pool = Pool::new(&settings).expect("good settings");

@@ -29,6 +29,8 @@ impl Bound<'_> {
             Param::Int(_) => ("a whole number", is_whole(wanted) || is_real(wanted)),
             Param::Real(_) => ("a floating-point number", is_real(wanted)),
             Param::Bytes(_) => ("bytes", *wanted == Type::BYTEA),
+            // The runtime puts the value in its place before the branch is called.
+            Param::Output(_) => ("an output that is not known", false),
         };
         (!fits).then_some(name)
     }
@@ -51,6 +53,7 @@ impl ToSql for Bound<'_> {
             Param::Real(number) => write!(out, "{:?}", f64::from(*number))?,
             Param::Text(text) => out.put_slice(text.as_bytes()),
             Param::Bytes(bytes) => out.put_slice(bytes),
+            Param::Output(name) => return Err(format!("the output `{name}` is not known").into()),
         }
         Ok(IsNull::No)
     }

@@ -75,6 +75,7 @@ impl Mysql {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(20),
             marker_table: "handfast_marker".into(),
+            service: Default::default(),
             cluster: self.cluster(),
         }
     }

@@ -85,6 +85,7 @@ impl Postgres {
             statement_timeout: Duration::from_secs(30),
             lock_timeout: Duration::from_secs(20),
             marker_table: String::new(),
+            service: Default::default(),
             cluster: self.cluster(),
         }
     }

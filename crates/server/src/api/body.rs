@@ -66,6 +66,10 @@ fn check_content_type(request: &Request) -> Result<(), Problem> {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    // A list would be read as the fields in their order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(&codes::WRONG_SHAPE, "it is a list, and no object"));
+    }
     serde_json::from_slice(bytes).map_err(|error| {
         let code = match error.classify() {
             Category::Data => codes::WRONG_SHAPE,

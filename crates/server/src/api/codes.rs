@@ -77,6 +77,9 @@ codes! {
     NO_SUCH_BRANCH "no_such_branch" 404 "No such branch"
         "The transaction has no branch of that name."
         "Use a name from the transaction's `branches`.";
+    NO_SUCH_SAGA "no_such_saga" 404 "No such saga"
+        "No saga of that name, or no such version of it, is kept here."
+        "Use a name and version from /v1/sagas, or apply the definition first.";
     NO_SUCH_RESOURCE "no_such_resource" 404 "No such resource"
         "No resource of that name is configured."
         "Use a name from /v1/resources.";
@@ -94,7 +97,8 @@ codes! {
         "Send `Content-Type: application/json`.";
 
     WRONG_SHAPE "wrong_shape" 422 "The JSON is not what the request needs"
-        "A field is unknown, missing, or has a wrong type, at the line and column given."
+        "A field is unknown, missing, or has a wrong type, at the line and column given; or two \
+         fields exclude each other."
         "Compare with /openapi.json.";
     NO_BRANCHES "no_branches" 422 "No branches"
         "`branches` is empty."
@@ -112,10 +116,62 @@ codes! {
         "No resource of that name is configured. A request cannot bring an address of its own."
         "Use a name from /v1/resources, or configure the resource.";
     WRONG_WORK "wrong_work" 422 "The branch's work does not fit"
-        "A branch has `sql` for a database or `keys` for a shard: exactly one, the one its \
-        resource \
-         understands; `isolation` and timeouts go with `sql`."
-        "Give what the resource's kind needs.";
+        "A branch has `sql` for a database, `keys` for a shard, or for a service the calls that go \
+         with its kind: `do` and `undo` for a step, `do` or `message` for a delivery, `try`, \
+         `confirm` and `cancel` for one that prepares. `isolation` and timeouts go with `sql`."
+        "Give what the kinds of the resource and of the branch need.";
+    BAD_CALL "bad_call" 422 "A call cannot be made"
+        "A call is `METHOD /path`, with POST, PUT, PATCH, DELETE or GET; the path has no spaces and \
+         no `.` or `..` as segments. Headers that Handfast sets, that belong to the connection, or \
+         that hold credentials are not the call's to set. Bodies have at most \
+         `limits.text_bytes_max` bytes; types, subjects and order keys 1 to 256."
+        "Mend the call; put credentials and common headers into the resource's settings.";
+    UNKNOWN_AFTER "unknown_after" 422 "`after` names no branch"
+        "A branch is said to come after one that the transaction does not have."
+        "Use the names of the transaction's branches.";
+    AFTER_DELIVERY "after_delivery" 422 "A branch cannot come after a delivery"
+        "Deliveries leave after the decision, steps and branches that prepare are done before it."
+        "Leave the delivery out of `after`, or make the branch a delivery too.";
+    CYCLE "cycle" 422 "Branches wait for each other"
+        "By what `after` says, or by the order of the list where it says nothing, each would have \
+         to wait for the other."
+        "Leave one of the names out of `after`.";
+    BAD_TEMPLATE "bad_template" 422 "A template cannot be read"
+        "`{{` has no `}}`, or what is between them is not `branch`, `branch.field` or \
+         `input.field`."
+        "Mend the template.";
+    UNKNOWN_NAME "unknown_name" 422 "A template names no branch"
+        "`{{name.field}}` begins with the name of a branch, or with `input`."
+        "Use the name of one of the transaction's branches.";
+    NO_OUTPUT "no_output" 422 "A template names a branch that puts nothing out"
+        "Only steps and reservations of services put something out that others may use."
+        "Use the output of a step, or put the value into the transaction's `input`.";
+    USED_TOO_EARLY "used_too_early" 422 "An output is used before it is there"
+        "A branch may use the outputs of those that come before it; `undo`, `confirm` and `cancel` \
+         may use the branch's own, and deliveries every one."
+        "Name the other branch in `after`.";
+    MISSING_INPUT "missing_input" 422 "A template names what the input does not have"
+        "`{{input.field}}` must be in the transaction's `input` when it begins."
+        "Give the field.";
+    BAD_INPUT "bad_input" 422 "The input does not fit"
+        "`input` is an object of at most 65,536 bytes as JSON; that of a saga fits its schema."
+        "Mend the input at the place that is named.";
+    BAD_ASK "bad_ask" 422 "It cannot be asked back"
+        "`ask` goes with `open` and with steps and deliveries only, names a service, and its call \
+         uses the input only."
+        "Begin the transaction with `open`, and ask the service that keeps the marker.";
+    RETRY_OUT_OF_RANGE "retry_out_of_range" 422 "A retry is out of range"
+        "`attempts` are 1 to 1,000; `call_ms` is at most a minute, and other times are at most a \
+         day; `cap_ms` is not less than `first_ms`."
+        "Use a number within the range.";
+    NOT_EDITABLE "not_editable" 422 "An edit cannot change that"
+        "An edit gives a branch of a service other calls. Its resource, kind, place and retries stay \
+         as they are, a step that can be undone stays so, and its calls use only outputs that the \
+         branch used before."
+        "Change calls alone; or resolve the branch, or abort the transaction.";
+    BAD_SAGA "bad_saga" 422 "The definition cannot run"
+        "The message says what is wrong, each with a code that docs/sagas.md explains."
+        "Mend it; `handfast saga lint` says the same without a node.";
     NO_STATEMENTS "no_statements" 422 "The branch does nothing"
         "`sql` or `keys` is empty."
         "Give it work, or leave the branch out.";
@@ -129,8 +185,8 @@ codes! {
         "It is empty, longer than `limits.text_bytes_max`, or holds a NUL."
         "Move data into parameters.";
     BAD_PARAMETER "bad_parameter" 422 "A parameter cannot be bound"
-        "A parameter is null, a boolean, a number, a string, or `{\"bytes\": \"<base64>\"}`; whole \
-         numbers have 64 bits with sign."
+        "A parameter is null, a boolean, a number, a string, or `{\"bytes\": \"<base64>\"}`, or \
+         `{\"output\": \"branch.field\"}`; whole numbers have 64 bits with sign."
         "Send large numbers, decimals, dates and JSON as strings.";
     BAD_KEY "bad_key" 422 "A key or value of a shard cannot be used"
         "A key has 1 to 256 bytes; a value is a 64-bit integer, a string, or `{\"bytes\": \
@@ -138,17 +194,17 @@ codes! {
          of at most 65,536 bytes; null only where a key is expected to be absent."
         "Use another key or value.";
     TIMEOUT_OUT_OF_RANGE "timeout_out_of_range" 422 "A timeout is out of range"
-        "A timeout is 0 or more than `transaction.timeout_ms_max`."
+        "A timeout is 0 or more than `transaction.timeout_ms_max`; `deadline_ms` is at most 30 days."
         "Use one within the range, or raise the setting.";
     BAD_REASON "bad_reason" 422 "The reason cannot be kept"
-        "`:resolve` needs a reason; reasons have at most 1,024 bytes."
+        "`:resolve` and `:edit` need a reason; reasons have at most 1,024 bytes."
         "Say in a sentence why.";
     BAD_OUTCOME "bad_outcome" 422 "A branch cannot be resolved as unknown"
         "To resolve a branch is to say what was seen there: `committed` or `aborted`."
         "Look at the participant first.";
     OTHER_CONTENT "other_content" 422 "The gid was used with other content"
-        "A transaction of this gid exists, and its branches, `hold` or `decide` differ from this \
-         request's. \
+        "A transaction of this gid exists, and its branches, `hold`, `decide`, `open`, `input` or `ask` \
+         differ from this request's; or a branch of that name was added with other content. \
          A gid names one transaction for ever."
         "Use a new gid for a new transaction.";
 
@@ -185,6 +241,51 @@ codes! {
     WRONG_STATE "wrong_state" 409 "Not in this state"
         "The transaction's state does not allow it: for example, it is decided, or not held."
         "Look at the transaction, and at docs/operating.md.";
+    CALL_UNDER_WAY "call_under_way" 409 "A call of the branch is under way"
+        "What its service answers may change what there is to edit or to resolve. Nothing was \
+         changed."
+        "Say it again when the call has ended: `tx show` tells.";
+    SAGA_VERSION_TAKEN "saga_version_taken" 409 "The saga's version has another content"
+        "A version never changes, so that what runs is what was applied."
+        "Apply it as the next version.";
+    SAGAS_FULL "sagas_full" 409 "No more sagas are kept"
+        "The definition has more than 256 KiB, or 1,000 versions are kept already."
+        "Shorten it; or remove files of old versions from `sagas` in the data directory while the \
+         node is stopped.";
+    SERVICE_REFUSED "service_refused" 409 "A service refused"
+        "A service answered a step or reservation with 409 or 422; `body` is what it said."
+        "Handle it as a no of the business.";
+    SERVICE_BROKEN "service_broken" 409 "A service's answer makes no sense"
+        "A service answered a reservation with a status that is neither success, refusal nor \
+         passing trouble; the message shows it."
+        "Mend the call, or the service.";
+    MISSING_OUTPUT "missing_output" 409 "An output has not what is used of it"
+        "A step's call uses a field that an earlier branch's output does not have. It was not made."
+        "Use what the service really answers; `handfast tx show` prints outputs.";
+    STEP_TIMEOUT "step_timeout" 409 "A step was not done in time"
+        "Its service did not answer with success before `retry` was over. What may be done is \
+         undone."
+        "Send it again under a new gid when the service is well, or give the step more patience.";
+    DEADLINE "deadline" 409 "Not decided in time"
+        "`deadline_ms` was over before the decision, or before an open transaction was told."
+        "Send it again under a new gid, perhaps with a longer deadline.";
+    NOT_SUBMITTED "not_submitted" 409 "The caller's local transaction did not commit"
+        "The caller's word did not come, and the service that was asked says that it never will."
+        "Nothing is left to do.";
+    DECLARED_UNDONE "declared_undone" 409 "An operator declared a step not done"
+        "The step's answer did not come or made no sense, and an operator looked."
+        "See the reason that the operator gave.";
+    NODE_RESTARTED "node_restarted" 409 "The node restarted while branches prepared"
+        "Votes are not recorded, and a branch is not prepared twice, so it was aborted."
+        "Send it again under a new gid.";
+    TAKEN_OVER "taken_over" 409 "Decided by the shards"
+        "The shards of the transaction finished it without this node, or after its restart, before \
+         all had voted."
+        "Send it again under a new gid.";
+    RESOLVED "resolved" 409 "An operator declared a branch rolled back"
+        "The branch's own end is the decision, nobody could tell it any more, and an operator \
+         looked."
+        "See the reason that the operator gave.";
     CALLER_ABORT "caller_abort" 409 "Aborted as asked"
         "A caller or an operator aborted it."
         "Nothing is left to do.";
@@ -261,6 +362,10 @@ codes! {
         "`max_prepared_transactions` of PostgreSQL is used up, or 0."
         "Raise it; see /v1/resources for who is prepared there.";
 
+    NOT_WRITTEN "not_written" 500 "The node's disk did not take it"
+        "A file in the data directory could not be written or synced. Whether the saga is kept is \
+         not known."
+        "Mend the disk, or make room on it; then apply the same again: it is kept once.";
     BUG_HERE "bug_here" 500 "A bug in Handfast"
         "The node met what must not be. What became of the request is unknown."
         "Ask for the transaction by its gid. Report the bug with the request id and the log.";
@@ -281,7 +386,7 @@ codes! {
         "Wait for /readyz, and for /v1/resources to show the shards up.";
 }
 
-/// Codes of aborts that pass by themselves.
+/// Codes of what passes by itself.
 const PASSING: &[&str] = &[
     "deadlock",
     "serialization",
@@ -299,7 +404,12 @@ const PASSING: &[&str] = &[
     "resource_down",
     "participant_lost",
     "prepared_slots",
+    "step_timeout",
+    "deadline",
+    "node_restarted",
+    "taken_over",
     "slow_body",
+    "call_under_way",
 ];
 
 /// The code of that name.
@@ -337,7 +447,7 @@ An answer says exactly what is known.
 found that and it is aborted. |
 | other 4xx | The request was not taken: nothing happened. |
 | 503 | The node did not take it: nothing happened. Send it again after `Retry-After`. |
-| 500 | A bug: not known. Ask with the gid. |
+| 500 | A bug, or a fault of the node's disk: not known. Ask with the gid. |
 
 The body of an error is `application/problem+json` with `code`, `detail` (what was wrong this \
 time), \

@@ -104,7 +104,11 @@ fn param(value: Json) -> Result<Param, &'static str> {
             (None, false, Some(real)) => Ok(Param::Real(real.into())),
             _ => Err("is a whole number beyond 64 bits with sign; send it as a string"),
         },
-        Json::Object(_) => bytes(&value).map(Param::Bytes),
+        Json::Object(object) if object.len() == 1 && object.contains_key("output") => {
+            let name = object["output"].as_str().ok_or("names an output with what is no text")?;
+            Ok(Param::Output(name.into()))
+        }
+        value @ Json::Object(_) => bytes(&value).map(Param::Bytes),
         Json::Array(_) => Err("is a list; send what the database shall read as a string"),
     }
 }
@@ -113,7 +117,7 @@ fn param(value: Json) -> Result<Param, &'static str> {
 fn bytes(value: &Json) -> Result<Vec<u8>, &'static str> {
     let object = value.as_object().filter(|object| object.len() == 1);
     let text = object.and_then(|object| object.get("bytes")?.as_str());
-    let text = text.ok_or("is an object other than {\"bytes\": \"<base64>\"}")?;
+    let text = text.ok_or("is an object other than {\"bytes\": …} or {\"output\": …}")?;
     BASE64.decode(text).map_err(|_| "holds bytes that are not base64")
 }
 

@@ -55,6 +55,7 @@ impl Problem {
             code: codes::CALLER_ABORT.name.into(),
             message: "aborted".into(),
             cure: None,
+            body: None,
             retryable: false,
         });
         let known = codes::find(&reason.code);
@@ -83,16 +84,20 @@ impl From<Rejected> for Problem {
             Rejected::NotReady => codes::NOT_READY,
             Rejected::Stopping => codes::STOPPING,
             Rejected::Damaged => codes::DAMAGED,
-            Rejected::OtherContent => codes::OTHER_CONTENT,
+            Rejected::OtherContent | Rejected::OtherBranch(_) => codes::OTHER_CONTENT,
             Rejected::NoSuchTransaction => codes::NO_SUCH_TRANSACTION,
             Rejected::NoSuchBranch => codes::NO_SUCH_BRANCH,
             Rejected::NoSuchResource(_) => codes::NO_SUCH_RESOURCE,
             Rejected::DecideUnsupported { .. } => codes::DECIDE_UNSUPPORTED,
             Rejected::WrongState(_) => codes::WRONG_STATE,
+            Rejected::CallUnderWay => codes::CALL_UNDER_WAY,
         };
         let problem = Self::new(&code, rejected.to_string());
         match rejected {
             Rejected::DecideUnsupported { branch: Some(branch), .. } => problem.branch(&branch),
+            Rejected::OtherBranch(branch) => {
+                problem.branch(&branch).cure("Give the new branch a name of its own.")
+            }
             _ => problem,
         }
     }

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::header,
     response::IntoResponse,
 };
@@ -12,7 +12,7 @@ use handfast_participants::http::words::MESSAGES_MAX;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Api, Problem, body, codes};
+use super::{Api, Problem, body, codes, named::Named};
 use crate::stop_point;
 
 /// What a check of a resource found.
@@ -41,7 +41,7 @@ pub(super) async fn resources(State(api): State<Api>) -> Json<Vec<wire::Resource
 /// Sends `POST /v1/resources/{name}:check` to its verb.
 pub(super) async fn tell_resource(
     State(api): State<Api>,
-    Path(name_and_verb): Path<String>,
+    Named(name_and_verb): Named,
 ) -> Result<Json<Findings>, Problem> {
     match name_and_verb.rsplit_once(':') {
         Some((name, "check")) => check(&api, name).await,
@@ -67,7 +67,7 @@ async fn check(api: &Api, name: &str) -> Result<Json<Findings>, Problem> {
 )]
 pub(super) async fn inquire(
     State(api): State<Api>,
-    Path(branch): Path<String>,
+    Named(branch): Named,
 ) -> Result<Json<Decision>, Problem> {
     let id = BranchId::parse(&branch).ok_or_else(|| {
         Problem::new(&codes::BAD_BRANCH_ID, format!("{branch:?} is not a branch id"))

@@ -2,20 +2,24 @@
 
 use axum::{
     Extension, Json,
-    extract::{Path, Query, Request, State, rejection::QueryRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{Query, Request, State, rejection::QueryRejection},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use handfast_client::wire::{self, Outcome};
 use handfast_core::id::check_name;
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::{
     Api, Problem, body,
     checks::{self, Rules},
     codes,
+    named::Named,
 };
 use crate::{
     auth::Caller,
+    driver::now_ms,
     node::{Command, Rejected},
 };
 
@@ -38,14 +42,25 @@ use crate::{
     )
 )]
 pub(super) async fn begin(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+    let trace = trace(request.headers()).to_owned();
     let wanted: wire::BeginTransaction = body::json(request).await?;
-    let begin = api.rules.begin(wanted)?;
-    if let Some(gid) = &begin.gid {
-        note_gid(gid);
-    }
-    let transaction = api.node.begin(begin).await?;
-    note_gid(&transaction.gid);
-    Ok(outcome(transaction))
+    run(&api, wanted, &trace).await
+}
+
+/// Runs it, in the name of the caller whose trace it is.
+pub(super) async fn run(
+    api: &Api,
+    wanted: wire::BeginTransaction,
+    trace: &str,
+) -> Result<Response, Problem> {
+    let begin = api.rules.begin(wanted, trace, now_ms())?;
+    note_gid(&begin.gid);
+    Ok(outcome(api.node.begin(begin).await?))
+}
+
+/// The caller's `traceparent`, or nothing.
+pub(super) fn trace(headers: &HeaderMap) -> &str {
+    headers.get("traceparent").and_then(|trace| trace.to_str().ok()).unwrap_or_default()
 }
 
 /// Lists transactions, newest first.
@@ -75,37 +90,107 @@ pub(super) async fn list(
 )]
 pub(super) async fn show(
     State(api): State<Api>,
-    Path(gid): Path<String>,
+    Named(gid): Named,
 ) -> Result<Json<wire::Transaction>, Problem> {
     let gid = checked_gid(&gid)?;
     Ok(Json(api.node.transaction(gid).await?))
+}
+
+/// Adds a branch to an open transaction.
+///
+/// A step is done before this answers, and its output is with its branch; 202 if that takes longer
+/// than the node lets requests wait. Every other branch is only taken, and so is a step that comes
+/// after a branch that prepares: their turn comes after `:commit`. The same branch sent again is
+/// the same branch.
+#[utoipa::path(
+    post, path = "/v1/transactions/{gid}/branches", tag = "transactions",
+    params(("gid" = String, Path, description = "The transaction's gid.")),
+    request_body = wire::Branch,
+    responses(
+        (status = 200, description = "Done, or taken.", body = wire::Transaction),
+        (status = 202, description = "Not known yet: ask again.", body = wire::Transaction),
+        (status = 409, description = "The transaction is aborted, or not open.",
+            body = wire::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(super) async fn add(
+    State(api): State<Api>,
+    Named(gid): Named,
+    request: Request,
+) -> Result<Response, Problem> {
+    let gid = checked_gid(&gid)?;
+    let branch: wire::Branch = body::json(request).await?;
+    let branch = api.rules.add(&api.node.present(gid).await?, branch, now_ms())?;
+    let (is_taken, known) = api.node.add(gid, branch, api.rules.limits.wait_ms_max).await?;
+    Ok(match is_taken {
+        true => Json(known).into_response(),
+        false => outcome(known),
+    })
+}
+
+/// One word to one transaction.
+struct Word<'a> {
+    api: &'a Api,
+    by: &'a Caller,
+    gid: &'a str,
+    dry_run: bool,
+}
+
+/// What a word may be sent with.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct How {
+    /// Only tell what would follow: the answer is a `DryRun`, and nothing happens.
+    #[serde(default)]
+    dry_run: bool,
 }
 
 /// Sends `POST /v1/transactions/{gid}:verb` to its verb. A gid may hold colons: only the last one
 /// divides.
 pub(super) async fn tell(
     State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
-    Path(gid_and_verb): Path<String>,
+    Extension(by): Extension<Caller>,
+    Named(gid_and_verb): Named,
+    how: Result<Query<How>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (gid, verb) = gid_and_verb.rsplit_once(':').unwrap_or((&gid_and_verb, ""));
+    if !["commit", "abort", "retry", "edit", "resolve"].contains(&verb) {
+        let detail = "a transaction is told `:commit`, `:abort`, `:retry`, `:edit` or `:resolve`";
+        return Err(Problem::new(&codes::NO_SUCH_ROUTE, detail));
+    }
+    let Query(How { dry_run }) = how.map_err(|e| Problem::new(&codes::BAD_QUERY, e.body_text()))?;
+    let word = Word { api: &api, by: &by, gid: checked_gid(gid)?, dry_run };
     match verb {
-        "commit" => commit(&api, &caller, checked_gid(gid)?, request).await,
-        "abort" => abort(&api, &caller, checked_gid(gid)?, request).await,
-        "retry" => retry(&api, &caller, checked_gid(gid)?, request).await,
-        "resolve" => resolve(&api, &caller, checked_gid(gid)?, request).await,
-        _ => Err(Problem::new(
-            &codes::NO_SUCH_ROUTE,
-            "a transaction is told `:commit`, `:abort`, `:retry` or `:resolve`",
-        )),
+        "commit" => commit(word, request).await,
+        "abort" => abort(word, request).await,
+        "retry" => retry(word, request).await,
+        "edit" => edit(word, request).await,
+        _ => resolve(word, request).await,
     }
 }
 
-/// Commits a held transaction.
+impl Word<'_> {
+    /// Says it; `then` makes the answer of what the transaction is afterwards.
+    async fn say(
+        self,
+        command: Command,
+        then: fn(wire::Transaction) -> Response,
+    ) -> Result<Response, Problem> {
+        let Self { api, by, gid, dry_run } = self;
+        if dry_run {
+            return Ok(Json(api.node.dry_run(gid, command, &by.0).await?).into_response());
+        }
+        let wait_ms = api.rules.limits.wait_ms_max;
+        Ok(then(api.node.command(gid, command, &by.0, wait_ms).await?))
+    }
+}
+
+/// Commits a transaction that is held or open.
 #[utoipa::path(
     post, path = "/v1/transactions/{gid}:commit", tag = "transactions",
-    params(("gid" = String, Path, description = "The transaction's gid.")),
+    params(("gid" = String, Path, description = "The transaction's gid."), How),
     request_body = Option<wire::Because>,
     responses(
         (status = 200, description = "Committed.", body = wire::Transaction),
@@ -114,15 +199,15 @@ pub(super) async fn tell(
             body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
-async fn commit(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
+async fn commit(word: Word<'_>, body: Request) -> Result<Response, Problem> {
     let reason = because(body).await?;
-    Ok(outcome(api.node.command(gid, Command::Commit { reason }, &by.0).await?))
+    word.say(Command::Commit { reason }, outcome).await
 }
 
 /// Aborts a transaction that is not decided.
 #[utoipa::path(
     post, path = "/v1/transactions/{gid}:abort", tag = "transactions",
-    params(("gid" = String, Path, description = "The transaction's gid.")),
+    params(("gid" = String, Path, description = "The transaction's gid."), How),
     request_body = Option<wire::Because>,
     responses(
         (status = 200, description = "Aborted, as asked.", body = wire::Transaction),
@@ -131,40 +216,62 @@ async fn commit(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Resp
             body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
-async fn abort(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
+async fn abort(word: Word<'_>, body: Request) -> Result<Response, Problem> {
     let reason = because(body).await?;
-    let told = api.node.command(gid, Command::Abort { reason }, &by.0).await?;
-    Ok(match told.outcome {
+    let aborted = |told: wire::Transaction| match told.outcome {
         Outcome::Aborted => Json(told).into_response(),
         Outcome::Unknown => outcome(told),
         Outcome::Committed => {
             Problem::new(&codes::WRONG_STATE, "it is committed").with(told).into_response()
         }
-    })
+    };
+    word.say(Command::Abort { reason }, aborted).await
 }
 
-/// Tries the branches that are in doubt again, now.
+/// Tries the branches that wait again, now.
 #[utoipa::path(
     post, path = "/v1/transactions/{gid}:retry", tag = "transactions",
-    params(("gid" = String, Path, description = "The transaction's gid.")),
-    request_body = Option<wire::Because>,
+    params(("gid" = String, Path, description = "The transaction's gid."), How),
+    request_body = Option<wire::RetryNow>,
     responses((status = 200, description = "They are being tried.", body = wire::Transaction))
 )]
-async fn retry(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
-    let reason = because(body).await?;
-    Ok(Json(api.node.command(gid, Command::Retry { reason }, &by.0).await?).into_response())
+async fn retry(word: Word<'_>, body: Request) -> Result<Response, Problem> {
+    let wire::RetryNow { branch, reason } = body::json_or_empty(body).await?;
+    let reason = checks::reason(reason)?;
+    word.say(Command::Retry { branch, reason }, as_known).await
+}
+
+/// Gives a branch other calls, and tries it again.
+#[utoipa::path(
+    post, path = "/v1/transactions/{gid}:edit", tag = "transactions",
+    params(("gid" = String, Path, description = "The transaction's gid."), How),
+    request_body = wire::Edit,
+    responses((status = 200, description = "It is being tried.", body = wire::Transaction))
+)]
+async fn edit(word: Word<'_>, body: Request) -> Result<Response, Problem> {
+    let edit: wire::Edit = body::json(body).await?;
+    let present = word.api.node.present(word.gid).await?;
+    let command = word.api.rules.edit(&present, edit, now_ms())?;
+    word.say(command, as_known).await
 }
 
 /// Declares a branch finished, as an operator saw it at the participant.
+///
+/// `committed`: a step is done, a delivery has arrived; `aborted`: a step is not done or is undone,
+/// a delivery will not be made.
 #[utoipa::path(
     post, path = "/v1/transactions/{gid}:resolve", tag = "transactions",
-    params(("gid" = String, Path, description = "The transaction's gid.")),
+    params(("gid" = String, Path, description = "The transaction's gid."), How),
     request_body = wire::Resolve,
     responses((status = 200, description = "It is recorded.", body = wire::Transaction))
 )]
-async fn resolve(api: &Api, by: &Caller, gid: &str, body: Request) -> Result<Response, Problem> {
+async fn resolve(word: Word<'_>, body: Request) -> Result<Response, Problem> {
     let command = checks::resolve(body::json(body).await?)?;
-    Ok(Json(api.node.command(gid, command, &by.0).await?).into_response())
+    word.say(command, as_known).await
+}
+
+fn as_known(transaction: wire::Transaction) -> Response {
+    Json(transaction).into_response()
 }
 
 /// What a caller is told of a transaction that was to commit: the status says what is known.
@@ -197,7 +304,7 @@ fn checked_gid(gid: &str) -> Result<&str, Problem> {
     Ok(gid)
 }
 
-fn check_limit(rules: &Rules, limit: Option<u32>) -> Result<(), Problem> {
+pub(super) fn check_limit(rules: &Rules, limit: Option<u32>) -> Result<(), Problem> {
     let max = rules.limits.list_limit_max;
     match limit {
         Some(limit) if !(1..=max).contains(&limit) => {

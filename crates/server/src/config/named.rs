@@ -7,11 +7,11 @@ use std::{
 };
 
 use handfast_core::id::{Cluster, check_name};
-use handfast_participants::{Settings, TlsMode};
+use handfast_participants::{ServiceSettings, Settings, TlsMode};
 use sha2::{Digest, Sha256};
 
 use super::{
-    Secret, count,
+    Secret, TlsFiles, count,
     layers::{Layers, read_text},
 };
 use crate::auth::Role;
@@ -54,6 +54,16 @@ pub struct Resource {
     pub lock_timeout_ms: u64,
     /// MariaDB and MySQL: where branches leave their marks.
     pub marker_table: String,
+    /// Services: most time of one call.
+    pub call_timeout_ms: u64,
+    /// Services: sent with every call.
+    pub headers: Vec<(String, Secret)>,
+    /// Services: signs every call.
+    pub signing_secret: Option<Secret>,
+    /// Services: what we show, and its key.
+    pub client_tls: Option<TlsFiles>,
+    /// Services: what tells whether it is well.
+    pub health_path: Option<String>,
 }
 
 /// What a resource understands, and so what its branches may hold.
@@ -64,6 +74,8 @@ pub enum Speaks {
     Sql,
     /// `keys`: it is a shard.
     Keys,
+    /// Calls: it is a service.
+    Service,
 }
 
 impl Token {
@@ -133,11 +145,24 @@ impl Resource {
             statement_timeout_ms: from.number(&key("statement_timeout_ms")),
             lock_timeout_ms: from.number(&key("lock_timeout_ms")),
             marker_table: from.text(&key("marker_table")).unwrap_or_default(),
+            call_timeout_ms: from.number(&key("call_timeout_ms")),
+            headers: read_headers(from, &key("headers"), &key("headers_file")),
+            signing_secret: read_secret(
+                from,
+                &key("signing_secret_file"),
+                &key("signing_secret_env"),
+            ),
+            client_tls: TlsFiles::read(from, &key("client_cert_file"), &key("client_key_file")),
+            health_path: from.text(&key("health_path")),
             url: Secret::new(url),
         }
     }
 
     pub(super) fn settings(&self, cluster: &Cluster) -> Settings {
+        let statement_timeout_ms = match self.speaks {
+            Speaks::Service => self.call_timeout_ms,
+            Speaks::Sql | Speaks::Keys => self.statement_timeout_ms,
+        };
         Settings {
             name: self.name.clone(),
             url: self.url.expose().into(),
@@ -146,10 +171,23 @@ impl Resource {
             tls: self.tls,
             connections_max: self.connections_max,
             connect_timeout: Duration::from_millis(self.connect_timeout_ms),
-            statement_timeout: Duration::from_millis(self.statement_timeout_ms),
+            statement_timeout: Duration::from_millis(statement_timeout_ms),
             lock_timeout: Duration::from_millis(self.lock_timeout_ms),
             marker_table: self.marker_table.clone(),
+            service: self.service(),
             cluster: cluster.clone(),
+        }
+    }
+
+    fn service(&self) -> ServiceSettings {
+        let header = |(name, value): &(String, Secret)| (name.clone(), value.expose().into());
+        let shown = self.client_tls.as_ref();
+        ServiceSettings {
+            headers: self.headers.iter().map(header).collect(),
+            signing_secret: self.signing_secret.as_ref().map(|secret| secret.expose().into()),
+            certificate_file: shown.map(|files| files.cert.clone()),
+            key_file: shown.map(|files| files.key.clone()),
+            health_path: self.health_path.clone(),
         }
     }
 }
@@ -158,6 +196,7 @@ fn speaks(url: &str) -> Result<Speaks, &'static str> {
     match url.split_once("://") {
         Some(("postgres" | "postgresql" | "mysql" | "mariadb", _)) => Ok(Speaks::Sql),
         Some(("http" | "https", _)) => Ok(Speaks::Keys),
+        Some(("service+http" | "service+https", _)) => Ok(Speaks::Service),
         _ => Err("not an address with a known scheme"),
     }
 }
@@ -220,4 +259,31 @@ fn read_secret(from: &mut Layers, file_key: &str, variable_key: &str) -> Option<
             None
         }
     }
+}
+
+/// Lines of `name: value`, from the setting or from a file. What they hold is never shown.
+fn read_headers(from: &mut Layers, key: &str, file_key: &str) -> Vec<(String, Secret)> {
+    let (origin, text) = match (from.text(key), from.text(file_key)) {
+        (None, None) => return Vec::new(),
+        (Some(_), Some(_)) => {
+            from.fault(file_key, format!("given together with `{key}`"));
+            return Vec::new();
+        }
+        (Some(text), None) => (key, Ok(text)),
+        (None, Some(path)) => (file_key, read_text(Path::new(&path))),
+    };
+    let text = text.unwrap_or_else(|problem| {
+        from.fault(origin, problem);
+        String::new()
+    });
+    let mut headers = Vec::new();
+    for (at, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        match line.split_once(':') {
+            Some((name, value)) => {
+                headers.push((name.trim().to_owned(), Secret::new(value.trim().to_owned())));
+            }
+            None => from.fault(origin, format!("line {} is no `name: value`", at + 1)),
+        }
+    }
+    headers
 }

@@ -270,7 +270,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     secret(
         "resources.<name>.url",
-        "`postgres://`, `mysql://`, `mariadb://`, `http://` or `https://`",
+        "`postgres://`, `mysql://`, `mariadb://`, `http://` or `https://` for a shard, \
+         `service+http://` or `service+https://` for a service",
         "Where the resource is. Required. A password is better kept in `secret_file` or \
         `secret_env`.",
     ),
@@ -304,7 +305,7 @@ pub const SETTINGS: &[Setting] = &[
         "resources.<name>.connections_max",
         (1, 10_000, "connections"),
         "32",
-        "Most connections to it at once.",
+        "Most connections to it at once; of a service, most calls: others wait in line.",
     ),
     number(
         "resources.<name>.connect_timeout_ms",
@@ -331,6 +332,56 @@ pub const SETTINGS: &[Setting] = &[
         "MariaDB and MySQL: the table where every branch leaves its mark, so that what became of \
         it can be \
          proved. Made if missing.",
+    ),
+    number(
+        "resources.<name>.call_timeout_ms",
+        (1, DAY_MS, "ms"),
+        "10000",
+        "Services: most time of one call, also where the branch allows more.",
+    ),
+    secret(
+        "resources.<name>.headers",
+        "lines of `name: value`",
+        "Services: headers of every call. Such as hold a secret are better kept in `headers_file`.",
+    ),
+    text(
+        "resources.<name>.headers_file",
+        "a file",
+        "",
+        "Services: the file that holds `headers`, instead of them.",
+    ),
+    text(
+        "resources.<name>.signing_secret_file",
+        "a file",
+        "",
+        "Services: the file that holds the secret, of at least 16 bytes, with which every call is \
+         signed.",
+    ),
+    text(
+        "resources.<name>.signing_secret_env",
+        "a variable's name",
+        "",
+        "Services: the environment variable that holds the secret with which every call is signed.",
+    ),
+    text(
+        "resources.<name>.client_cert_file",
+        "a PEM file",
+        "",
+        "Services: the certificate that this node shows, with its chain. Given together with \
+         `client_key_file`.",
+    ),
+    text(
+        "resources.<name>.client_key_file",
+        "a PEM file",
+        "",
+        "Services: the private key of `client_cert_file`.",
+    ),
+    text(
+        "resources.<name>.health_path",
+        "a path that starts with `/`",
+        "",
+        "Services: what is asked with `GET` to see whether the service is well. Without, it is \
+         enough that it takes a connection.",
     ),
 ];
 

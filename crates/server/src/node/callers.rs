@@ -28,6 +28,7 @@ pub(super) struct Callers {
     last: AtomicU64,
     answers: Mutex<HashMap<RequestId, oneshot::Sender<Answered>>>,
     results: Mutex<HashMap<RunId, BTreeMap<Index, Vec<Rows>>>>,
+    branches: Mutex<HashMap<RequestId, Vec<wire::BranchView>>>,
 }
 
 /// One who waits; leaving, however it happens, frees the place.
@@ -68,6 +69,15 @@ impl Callers {
         }
     }
 
+    /// Keeps how the branches are when a caller is answered, until it takes them.
+    pub(super) fn keep_branches(&self, request: RequestId, branches: Vec<wire::BranchView>) {
+        // Held over both, so that one who leaves meanwhile leaves nothing behind.
+        let answers = lock(&self.answers);
+        if answers.contains_key(&request) {
+            lock(&self.branches).insert(request, branches);
+        }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         lock(&self.answers).is_empty()
     }
@@ -84,11 +94,15 @@ pub(super) fn refuse(inner: &Inner, refused: Vec<Refused<Transaction>>) {
             }
             Input::CommitAsked { request }
             | Input::AbortAsked { request, .. }
-            | Input::RetryAsked { request }
+            | Input::RetryAsked { request, .. }
+            | Input::Add { request, .. }
+            | Input::Edit { request, .. }
             | Input::Resolved { request, .. }
             | Input::Inquired { request, .. } => request,
             Input::Voted { .. }
             | Input::Acked { .. }
+            | Input::Answered { .. }
+            | Input::AskedBack { .. }
             | Input::Fired(_)
             | Input::Received { .. } => continue,
         };
@@ -97,6 +111,11 @@ pub(super) fn refuse(inner: &Inner, refused: Vec<Refused<Transaction>>) {
 }
 
 impl Waiting {
+    /// How the branches were when the answer was given, if that is known.
+    pub(super) fn take_branches(&mut self) -> Option<Vec<wire::BranchView>> {
+        lock(&self.callers.branches).remove(&self.request)
+    }
+
     /// The rows of the run's branches, by the branches' `names`.
     pub(super) fn take_results(
         &mut self,
@@ -114,6 +133,7 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         lock(&self.callers.answers).remove(&self.request);
+        lock(&self.callers.branches).remove(&self.request);
         if let Some(run) = self.run {
             lock(&self.callers.results).remove(&run);
         }

@@ -1,7 +1,6 @@
 //! Effects go out: to participants, callers and timers.
 //!
 //! The partition's thread hands effects over; every call to a participant is a task of its own.
-//! Each call is answered exactly once, whatever becomes of its task.
 
 use std::{
     collections::HashMap,
@@ -10,295 +9,310 @@ use std::{
 };
 
 use handfast_core::{
-    id::RunId,
-    pact::Pact,
-    transaction::{Effect, Index, Input, Timer},
-    vote::{Ack, Cause, Proof, Refusal, Vote},
-    work::Work,
+    id::{RequestId, RunId},
+    plan::{Given, Verb},
+    retry,
+    transaction::{Answer, Decision, Effect, Index, Timer, Transaction},
 };
-use handfast_log::Addressed;
+use handfast_log::{Partition, Position, Sqlite};
 use tokio::{runtime::Handle, task::JoinHandle};
 
 use super::{
     Inner,
-    metrics::{self, Outcome},
-    resource::Resource,
+    branches::Call,
+    filling::Filling,
+    lanes,
+    metrics::Outcome,
+    requests::{self, Request},
 };
 use crate::{driver::now_ms, stop_point};
 
-/// Most time for one call that tells a branch the decision.
-const TELL_WITHIN: Duration = Duration::from_secs(10);
-
 /// Prepares that run now, so that an abort can stop them first.
 type Prepares = Arc<Mutex<HashMap<(RunId, Index), JoinHandle<()>>>>;
+type Effects = Vec<(Arc<str>, Effect)>;
 
 /// What the partition's thread does with effects. It waits for the node that is about to be there
 /// and never again: every call is a task of its own.
+///
+/// `decided_at` puts ordered deliveries of the first turn, which recovery asked for, into the order
+/// of their decisions.
 pub(super) fn dispatcher(
     node: Arc<OnceLock<Arc<Inner>>>,
-) -> impl FnMut(Vec<(Arc<str>, Effect)>) + Send + 'static {
+    decided_at: HashMap<Arc<str>, Position>,
+) -> impl FnMut(&mut Partition<Transaction, Sqlite>, Effects) + Send + 'static {
     let (runtime, prepares) = (Handle::current(), Prepares::default());
-    move |effects| {
+    let mut recovered = Some(decided_at);
+    move |partition, mut effects| {
         let (inner, _entered) = (node.wait(), runtime.enter());
-        for (gid, effect) in effects {
-            dispatch(inner, &prepares, gid, effect);
-        }
-    }
-}
-
-fn dispatch(inner: &Arc<Inner>, prepares: &Prepares, gid: Arc<str>, effect: Effect) {
-    match effect {
-        Effect::Reply { request, answer } => {
-            stop_point::reach("before_reply");
-            inner.reply(request, answer);
-        }
-        Effect::Arm { timer, after_ms } => arm(inner, gid, timer, after_ms),
-        Effect::Close { run } => close(inner, run),
-        Effect::Alarm { branch, detail } => {
-            inner.metrics.heuristic();
-            tracing::error!(
-                gid = &*gid,
-                branch,
-                detail,
-                "a branch was finished against the decision"
-            );
-        }
-        Effect::Prepare { run, branch, resource, work, one_phase, within_ms, pact } => {
-            let within = Duration::from_millis(within_ms);
-            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
-            let done = Arc::clone(prepares);
-            // Held over spawn and insert: the task cannot take itself out before it is in.
-            let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
-            let task = tokio::spawn(async move {
-                call.prepare(work, one_phase, within, pact).await;
-                done.lock().unwrap_or_else(PoisonError::into_inner).remove(&(run, branch));
+        if let Some(decided_at) = recovered.take() {
+            effects.sort_by_key(|(gid, effect)| match effect {
+                Effect::Call { verb: Verb::Deliver, .. } => decided_at.get(gid).copied(),
+                _ => None,
             });
-            running.insert((run, branch), task);
         }
-        Effect::Commit { run, branch, resource, proof, one_phase } => {
-            // The commit of a held branch *is* the decision, if it succeeds.
-            if !one_phase {
-                decided(inner, run, Outcome::Committed);
+        let mut turn = Turn { inner, prepares: &prepares, partition, told: None };
+        for (gid, effect) in effects {
+            turn.dispatch(gid, effect);
+        }
+    }
+}
+
+/// What a turn asked for goes out.
+struct Turn<'a> {
+    inner: &'a Arc<Inner>,
+    prepares: &'a Prepares,
+    partition: &'a mut Partition<Transaction, Sqlite>,
+    /// The last outcome that a caller was told.
+    told: Option<(Arc<str>, Outcome)>,
+}
+
+impl Turn<'_> {
+    fn dispatch(&mut self, gid: Arc<str>, effect: Effect) {
+        match effect {
+            Effect::Reply { request, answer } => {
+                stop_point::reach("before_reply");
+                match &answer {
+                    Answer::Committed => {
+                        self.told = Some((Arc::clone(&gid), Outcome::Committed));
+                    }
+                    Answer::Aborted(_) => {
+                        self.told = Some((Arc::clone(&gid), Outcome::Aborted));
+                        self.plan_aborted(&gid);
+                    }
+                    Answer::Taken => self.settle_lanes(&gid),
+                    _ => {}
+                }
+                self.show_branches(&gid, request, &answer);
+                self.inner.reply(request, answer);
             }
-            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
-            tokio::spawn(call.commit(proof, one_phase));
+            Effect::Arm { timer, after_ms } => self.arm(gid, timer, after_ms),
+            Effect::ArmAt { timer, at_ms } => {
+                self.arm(gid, timer, at_ms.saturating_sub(now_ms()));
+            }
+            Effect::Close { run } => self.close(&gid, run),
+            Effect::Alarm { branch, detail } => {
+                self.inner.metrics.heuristic();
+                tracing::error!(
+                    gid = &*gid,
+                    branch,
+                    detail,
+                    "a branch was finished against the decision"
+                );
+            }
+            Effect::Prepare { .. } | Effect::Commit { .. } | Effect::Abort { .. } => {
+                self.tell_branch(gid, effect);
+            }
+            Effect::Call { run, branch, resource, verb, within_ms, given } => {
+                self.call((gid, run, branch), &resource, verb, within_ms, given);
+            }
+            Effect::Ask { run, resource, within_ms, given } => {
+                self.call((gid, run, 0), &resource, Verb::Ask, within_ms, given);
+            }
+            Effect::Send { to, message } => self.inner.tell(to, message),
         }
-        Effect::Abort { run, branch, resource, proof } => {
-            decided(inner, run, Outcome::Aborted);
-            let call = Call { inner: Arc::clone(inner), gid, run, branch, resource };
-            let mut running = prepares.lock().unwrap_or_else(PoisonError::into_inner);
-            let prepare = running.remove(&(run, branch));
-            tokio::spawn(call.abort(prepare, proof));
+    }
+
+    /// The caller of a plan is shown its branches, while the machine is still at hand.
+    fn show_branches(&self, gid: &str, request: RequestId, answer: &Answer) {
+        if !matches!(answer, Answer::Committed | Answer::Aborted(_) | Answer::Held) {
+            return;
         }
-        Effect::Send { to, message } => inner.tell(to, message),
+        let Some((saved, live)) = self.partition.machine(gid) else { return };
+        if saved.known.as_ref().is_some_and(|known| known.plan.is_some())
+            && let Some(view) = self.inner.view(gid, saved, live)
+        {
+            self.inner.callers.keep_branches(request, view.branches);
+        }
+    }
+
+    /// What branches that prepare are told.
+    fn tell_branch(&mut self, gid: Arc<str>, effect: Effect) {
+        match effect {
+            Effect::Prepare { run, branch, resource, work, one_phase, within_ms, pact, given } => {
+                let within = Duration::from_millis(within_ms);
+                let call = self.branch(gid, run, branch, resource, given);
+                let done = Arc::clone(self.prepares);
+                // Held over spawn and insert: the task cannot take itself out before it is in.
+                let mut running = self.prepares.lock().unwrap_or_else(PoisonError::into_inner);
+                let task = tokio::spawn(async move {
+                    call.prepare(work, one_phase, within, pact).await;
+                    done.lock().unwrap_or_else(PoisonError::into_inner).remove(&(run, branch));
+                });
+                running.insert((run, branch), task);
+            }
+            Effect::Commit { run, branch, resource, proof, one_phase, given } => {
+                // The commit of a held branch *is* the decision, if it succeeds.
+                if !one_phase {
+                    self.decided(run, Outcome::Committed);
+                }
+                let call = self.branch(gid, run, branch, resource, given);
+                tokio::spawn(call.commit(proof, one_phase));
+            }
+            Effect::Abort { run, branch, resource, proof, given } => {
+                self.decided(run, Outcome::Aborted);
+                let call = self.branch(gid, run, branch, resource, given);
+                let mut running = self.prepares.lock().unwrap_or_else(PoisonError::into_inner);
+                let prepare = running.remove(&(run, branch));
+                tokio::spawn(call.abort(prepare, proof));
+            }
+            _ => {}
+        }
+    }
+
+    fn branch(
+        &self,
+        gid: Arc<str>,
+        run: RunId,
+        branch: Index,
+        resource: String,
+        given: Option<Given>,
+    ) -> Call {
+        let filling = given.map(|given| Filling::new(self.partition, &gid, given));
+        Call { inner: Arc::clone(self.inner), gid, run, branch, resource, filling }
+    }
+
+    fn call(
+        &self,
+        (gid, run, branch): (Arc<str>, RunId, Index),
+        resource: &str,
+        verb: Verb,
+        within_ms: u64,
+        given: Given,
+    ) {
+        match verb {
+            Verb::Undo => self.decided(run, Outcome::Aborted),
+            Verb::Deliver => self.decided(run, Outcome::Committed),
+            Verb::Do | Verb::Ask | Verb::Try | Verb::Confirm | Verb::Cancel => {}
+        }
+        let filling = Filling::new(self.partition, &gid, given);
+        let within = Duration::from_millis(within_ms);
+        let request = Request { gid, run, branch, verb, within, filling };
+        match self.inner.resources.get(resource) {
+            Some(resource) => requests::call(self.inner, resource, request),
+            None => requests::nowhere(self.inner, resource, request),
+        }
+    }
+
+    fn arm(&self, gid: Arc<str>, timer: Timer, after_ms: u64) {
+        let after_ms = jittered(timer, after_ms, || self.cap_ms(&gid, timer));
+        let armed = self.inner.driver.arm(after_ms, gid, timer);
+        if let Some(useless) = self.inner.runs.keep_timer(run_of(timer), timer, armed) {
+            self.inner.driver.disarm(useless);
+        }
+    }
+
+    /// The longest wait that a branch's patience asks for.
+    fn cap_ms(&self, gid: &str, timer: Timer) -> u64 {
+        let Timer::Retry(_, branch) = timer else { return retry::CAP_MS };
+        let machine = self.partition.machine(gid);
+        let plan = machine.and_then(|(saved, _)| saved.known.as_ref()?.plan.as_ref());
+        let part = plan.and_then(|plan| plan.branches.get(usize::from(branch)));
+        let part = part.map(|planned| &planned.part);
+        let is_voting = machine.is_some_and(|(_, live)| live.voting.is_some());
+        match (part, is_voting) {
+            (None, _) => retry::CAP_MS,
+            (Some(part), true) => part.patience.cap_ms,
+            (Some(part), false) => part.persistence.cap_ms,
+        }
+    }
+
+    fn close(&mut self, gid: &Arc<str>, run: RunId) {
+        let Some(open) = self.inner.runs.remove(run) else { return };
+        for armed in open.timers() {
+            self.inner.driver.disarm(armed);
+        }
+        let Some(took) = open.is_measured().then(|| open.took()) else { return };
+        let metrics = &self.inner.metrics;
+        // If there was no branch to tell, the decision and the end are one.
+        let decided = open.decided();
+        if let Some(outcome) = decided.or_else(|| self.outcome(gid)) {
+            if decided.is_none() {
+                metrics.decided(outcome, took);
+            }
+            metrics.applied(outcome, took);
+        }
+    }
+
+    /// How a transaction ended of which no branch was told: as its callers were told in the same
+    /// turn, or, if nobody waited, as the log says.
+    fn outcome(&mut self, gid: &Arc<str>) -> Option<Outcome> {
+        if let Some((_, outcome)) = self.told.as_ref().filter(|(told, _)| told == gid) {
+            return Some(*outcome);
+        }
+        match self.partition.look(gid).ok()??.0.known?.decision? {
+            Decision::Commit => Some(Outcome::Committed),
+            Decision::Abort(_) => Some(Outcome::Aborted),
+        }
+    }
+
+    /// Steps of it may wait in line that nobody was told to undo.
+    fn plan_aborted(&self, gid: &str) {
+        let known = self.partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
+        if let Some(known) = known.filter(|known| known.plan.is_some()) {
+            self.decided(known.run, Outcome::Aborted);
+        }
+    }
+
+    fn decided(&self, run: RunId, outcome: Outcome) {
+        if let Some(took) = self.inner.runs.decided(run, outcome) {
+            self.inner.metrics.decided(outcome, took);
+        }
+    }
+
+    /// An operator had a word about this transaction: a delivery that is dealt with must not hold
+    /// up those behind it.
+    fn settle_lanes(&self, gid: &Arc<str>) {
+        let known = self.partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
+        for resource in self.inner.resources.values() {
+            let leaving = resource.lanes.settle(gid, |run, branch, key| {
+                known.is_some_and(|known| known.run == run && lanes::waits(known, branch, key))
+            });
+            for request in leaving {
+                requests::leave(self.inner, resource, request);
+            }
+        }
     }
 }
 
-fn arm(inner: &Inner, gid: Arc<str>, timer: Timer, after_ms: u64) {
-    let after_ms = after_ms + jitter(timer, after_ms);
-    let fired = Addressed { stream: gid, input: Input::Fired(timer), fresh: false };
-    let armed = inner.driver.arm(after_ms, fired);
+fn run_of(timer: Timer) -> RunId {
     match timer {
-        Timer::Votes(run) => inner.runs.keep_votes_timer(run, armed),
-        Timer::Lead(run) => inner.runs.keep_lead_timer(run, armed),
-        Timer::Retry(run, branch) => inner.runs.tried_again_at(run, branch, now_ms() + after_ms),
+        Timer::Votes(run) | Timer::Lead(run) | Timer::Deadline(run) | Timer::Retry(run, _) => run,
     }
 }
 
-fn close(inner: &Inner, run: RunId) {
-    let Some(open) = inner.runs.remove(run) else { return };
-    if let Some((outcome, took, was_told)) = open.finished() {
-        if !was_told {
-            inner.metrics.decided(outcome, took);
-        }
-        inner.metrics.applied(outcome, took);
-    }
-    for armed in [open.votes, open.lead].into_iter().flatten() {
-        inner.driver.disarm(armed);
-    }
-}
-
-fn decided(inner: &Inner, run: RunId, outcome: Outcome) {
-    if let Some(took) = inner.runs.decided(run, outcome) {
-        inner.metrics.decided(outcome, took);
-    }
-}
-
-/// Up to a quarter of a retry's wait, different for each branch; deadlines are kept as they are.
-fn jitter(timer: Timer, after_ms: u64) -> u64 {
+/// Up to a quarter more of a retry's wait, different for each branch, but not beyond the longest
+/// wait; deadlines are kept as they are, and so is what a service itself asks for beyond that.
+fn jittered(timer: Timer, after_ms: u64, cap_ms: impl FnOnce() -> u64) -> u64 {
     match timer {
-        Timer::Votes(_) | Timer::Lead(_) => 0,
+        Timer::Votes(_) | Timer::Lead(_) | Timer::Deadline(_) => after_ms,
         Timer::Retry(run, branch) => {
             let mixed = (run.number.wrapping_mul(31) + u64::from(branch)).wrapping_mul(0x9e37_79b9);
-            (mixed >> 7) % (after_ms / 4 + 1)
+            let more = (mixed >> 7) % (after_ms / 4 + 1);
+            (after_ms + more).min(cap_ms().max(after_ms))
         }
     }
 }
 
-/// One call to one participant about one branch.
-struct Call {
-    inner: Arc<Inner>,
-    gid: Arc<str>,
-    run: RunId,
-    branch: Index,
-    resource: String,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl Call {
-    async fn prepare(self, work: Work, one_phase: bool, within: Duration, pact: Option<Pact>) {
-        let mut vote = VoteOnce { call: &self, sent: false };
-        let Some(resource) = self.resource() else {
-            return vote
-                .send(Vote::No(refusal("unknown_resource", "it is not configured any more")));
+    #[test]
+    fn a_wait_is_spread_but_not_beyond_the_longest() {
+        let waits = |after_ms: u64| -> Vec<u64> {
+            let retry = |number| Timer::Retry(RunId { epoch: 1, number }, 0);
+            (0..100).map(|number| jittered(retry(number), after_ms, || 1_100)).collect()
         };
-        if let Some(fault) = resource.down() {
-            return vote.send(Vote::No(refusal("resource_down", &fault)));
-        }
-        let kind = if one_phase { metrics::Call::Hold } else { metrics::Call::Prepare };
-        let _call = resource.calling(kind);
-        stop_point::reach(format_args!("before_prepare.{}", self.branch));
-        let id = self.inner.branch_id(self.run, self.branch);
-        let prepared = match (pact, one_phase) {
-            (Some(pact), _) => resource.participant.prepare_in(pact, id, work, within).await,
-            (None, false) => resource.participant.prepare(id, work, within).await,
-            (None, true) => resource.participant.hold(id, work, within).await,
-        };
-        stop_point::reach(format_args!("after_prepare.{}", self.branch));
-        if let Vote::No(refusal) | Vote::Lost(refusal) = &prepared.vote {
-            self.inner.runs.refused(self.run);
-            tracing::debug!(
-                gid = &*self.gid,
-                resource = self.resource,
-                code = refusal.code,
-                message = refusal.message,
-                "a branch did not prepare"
-            );
-            if refusal.cause == Cause::Passing {
-                resource.suspect(&self.inner);
-            }
-        }
-        self.inner.callers.keep_rows(self.run, self.branch, prepared.rows);
-        vote.send(prepared.vote);
-    }
-
-    async fn commit(self, proof: Proof, one_phase: bool) {
-        let mut ack = AckOnce { call: &self, sent: false };
-        let Some(resource) = self.open_resource(&mut ack) else { return };
-        let _call = resource.calling(metrics::Call::Commit);
-        stop_point::reach(format_args!("before_commit.{}", self.branch));
-        let id = self.inner.branch_id(self.run, self.branch);
-        let call = match one_phase {
-            false => resource.participant.commit(id, proof),
-            true => resource.participant.commit_one_phase(id, proof),
-        };
-        let answer = within(call).await;
-        stop_point::reach(format_args!("after_commit.{}", self.branch));
-        if one_phase && matches!(answer, Ack::Heuristic(_)) {
-            self.inner.runs.refused(self.run);
-        }
-        ack.send(answer, &resource);
-    }
-
-    async fn abort(self, prepare: Option<JoinHandle<()>>, proof: Proof) {
-        if let Some(prepare) = prepare {
-            // Dropped first, so that nothing of ours can still send a prepare.
-            prepare.abort();
-            let _ = prepare.await;
-        }
-        let mut ack = AckOnce { call: &self, sent: false };
-        let Some(resource) = self.open_resource(&mut ack) else { return };
-        let _call = resource.calling(metrics::Call::Abort);
-        stop_point::reach(format_args!("before_abort.{}", self.branch));
-        let id = self.inner.branch_id(self.run, self.branch);
-        let answer = within(resource.participant.abort(id, proof)).await;
-        stop_point::reach(format_args!("after_abort.{}", self.branch));
-        ack.send(answer, &resource);
-    }
-
-    fn resource(&self) -> Option<Arc<Resource>> {
-        self.inner.resources.get(&self.resource).cloned()
-    }
-
-    /// The resource, if it is configured and answers.
-    fn open_resource(&self, ack: &mut AckOnce<'_>) -> Option<Arc<Resource>> {
-        let Some(resource) = self.resource() else {
-            let name = &self.resource;
-            ack.give(Ack::Broken(format!("resource `{name}` is not configured any more")));
-            return None;
-        };
-        if let Some(fault) = resource.down() {
-            ack.give(Ack::Unknown(fault));
-            return None;
-        }
-        Some(resource)
-    }
-}
-
-async fn within(call: impl Future<Output = Ack>) -> Ack {
-    match tokio::time::timeout(TELL_WITHIN, call).await {
-        Ok(ack) => ack,
-        Err(_) => Ack::Unknown(format!("no answer within {} s", TELL_WITHIN.as_secs())),
-    }
-}
-
-fn refusal(code: &str, message: &str) -> Refusal {
-    Refusal { code: code.into(), message: message.into(), cause: Cause::Passing }
-}
-
-/// Sends the vote once; if the task is stopped or panics before, nobody knows.
-struct VoteOnce<'a> {
-    call: &'a Call,
-    sent: bool,
-}
-
-impl VoteOnce<'_> {
-    fn send(&mut self, vote: Vote) {
-        self.sent = true;
-        let Call { inner, gid, run, branch, .. } = self.call;
-        inner.send(gid, Input::Voted { run: *run, branch: *branch, vote });
-    }
-}
-
-impl Drop for VoteOnce<'_> {
-    fn drop(&mut self) {
-        if !self.sent {
-            self.send(Vote::Lost(refusal(
-                "call_stopped",
-                "the call was stopped before it answered",
-            )));
-        }
-    }
-}
-
-/// Sends the acknowledgement once; if the task is stopped or panics before, nobody knows.
-struct AckOnce<'a> {
-    call: &'a Call,
-    sent: bool,
-}
-
-impl AckOnce<'_> {
-    fn send(&mut self, ack: Ack, resource: &Arc<Resource>) {
-        if let Ack::Unknown(answer) | Ack::Broken(answer) = &ack {
-            let (gid, resource) = (&*self.call.gid, &self.call.resource);
-            tracing::warn!(gid, resource, answer, "a branch is not finished; it is tried again");
-        }
-        if matches!(ack, Ack::Unknown(_)) {
-            resource.suspect(&self.call.inner);
-        }
-        self.give(ack);
-    }
-
-    fn give(&mut self, ack: Ack) {
-        self.sent = true;
-        let Call { inner, gid, run, branch, .. } = self.call;
-        inner.send(gid, Input::Acked { run: *run, branch: *branch, ack });
-    }
-}
-
-impl Drop for AckOnce<'_> {
-    fn drop(&mut self) {
-        if !self.sent {
-            self.give(Ack::Unknown("the call was stopped before it answered".into()));
-        }
+        let range = |waits: Vec<u64>| (waits.iter().min().copied(), waits.iter().max().copied());
+        let (least, most) = range(waits(800));
+        assert!(
+            least >= Some(800) && most > Some(900) && most <= Some(1_000),
+            "{least:?} {most:?}"
+        );
+        assert_eq!(range(waits(1_000)).1, Some(1_100));
+        assert_eq!(range(waits(1_100)), (Some(1_100), Some(1_100)));
+        assert_eq!(range(waits(5_000)), (Some(5_000), Some(5_000)), "a service asked for it");
+        let run = RunId { epoch: 1, number: 7 };
+        assert_eq!(jittered(Timer::Deadline(run), 700, || 1_100), 700);
     }
 }

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use handfast_client::wire;
-use handfast_core::transaction::Answer;
+use handfast_core::{plan::Verb, transaction::Answer, vote::Reply};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -25,6 +25,7 @@ pub(super) struct Metrics {
     orphans: Counter,
     took: Family<Took, Histogram, fn() -> Histogram>,
     calls: Family<Called, Histogram, fn() -> Histogram>,
+    replies: Family<Replied, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -40,7 +41,7 @@ struct Took {
 }
 
 /// What was decided.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
     Committed,
     Aborted,
@@ -52,13 +53,99 @@ struct Called {
     call: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Replied {
+    resource: String,
+    reply: &'static str,
+}
+
 /// What a participant is asked.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
     Prepare,
     Hold,
     Commit,
     Abort,
+    Do,
+    Undo,
+    Deliver,
+    Try,
+    Confirm,
+    Cancel,
+    Ask,
+}
+
+impl Call {
+    /// What is asked of databases and shards.
+    const PREPARING: [Self; 4] = [Self::Prepare, Self::Hold, Self::Commit, Self::Abort];
+    /// What is asked of services.
+    const CALLED: [Self; 7] =
+        [Self::Do, Self::Undo, Self::Deliver, Self::Try, Self::Confirm, Self::Cancel, Self::Ask];
+
+    /// Its word: in metrics, timelines and the names of stops.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Prepare => "prepare",
+            Self::Hold => "hold",
+            Self::Commit => "commit",
+            Self::Abort => "abort",
+            Self::Do => "do",
+            Self::Undo => "undo",
+            Self::Deliver => "deliver",
+            Self::Try => "try",
+            Self::Confirm => "confirm",
+            Self::Cancel => "cancel",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+impl From<Verb> for Call {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Do => Self::Do,
+            Verb::Undo => Self::Undo,
+            Verb::Deliver => Self::Deliver,
+            Verb::Try => Self::Try,
+            Verb::Confirm => Self::Confirm,
+            Verb::Cancel => Self::Cancel,
+            Verb::Ask => Self::Ask,
+        }
+    }
+}
+
+/// Where the times of one resource's calls go, and what services answer.
+pub(super) struct Times {
+    calls: Vec<(Call, Histogram)>,
+    replies: Vec<(&'static str, Counter)>,
+}
+
+impl Times {
+    /// Of something that is asked at this resource.
+    pub(super) fn of(&self, call: Call) -> Option<&Histogram> {
+        self.calls.iter().find(|(kind, _)| *kind == call).map(|(_, took)| took)
+    }
+
+    /// A service answered.
+    pub(super) fn replied(&self, reply: &Reply) {
+        let name = reply_name(reply);
+        if let Some((_, count)) = self.replies.iter().find(|(other, _)| *other == name) {
+            count.inc();
+        }
+    }
+}
+
+const REPLIES: [&str; 6] = ["done", "refused", "in_progress", "unsent", "unknown", "broken"];
+
+fn reply_name(reply: &Reply) -> &'static str {
+    match reply {
+        Reply::Done(_) => "done",
+        Reply::Refused(_) => "refused",
+        Reply::InProgress(_) => "in_progress",
+        Reply::Unsent(_) => "unsent",
+        Reply::Unknown(_) => "unknown",
+        Reply::Broken(_) => "broken",
+    }
 }
 
 /// From half a millisecond to half a minute and more.
@@ -78,6 +165,8 @@ impl Metrics {
             took.clone(),
         );
         registry.register("call_seconds", "How long participants took to answer", calls.clone());
+        let replies = Family::<Replied, Counter>::default();
+        registry.register("replies", "What services answered", replies.clone());
         let (heuristic, orphans) = (Counter::default(), Counter::default());
         registry.register("transactions_begun", "Requests to run a transaction", begun.clone());
         registry.register("answers", "Answers given to callers, by outcome", answered.clone());
@@ -91,7 +180,7 @@ impl Metrics {
             "Branches rolled back because nothing was decided about them",
             orphans.clone(),
         );
-        Self { registry, begun, answered, heuristic, orphans, took, calls }
+        Self { registry, begun, answered, heuristic, orphans, took, calls, replies }
     }
 
     pub(super) fn begun(&self) {
@@ -127,15 +216,22 @@ impl Metrics {
         self.took.get_or_create(&Took { until, outcome }).observe(took.as_secs_f64());
     }
 
-    /// Where the times of a kind of call to a resource go.
-    pub(super) fn calls(&self, resource: &str, call: Call) -> Histogram {
-        let call = match call {
-            Call::Prepare => "prepare",
-            Call::Hold => "hold",
-            Call::Commit => "commit",
-            Call::Abort => "abort",
+    /// What is counted of one resource.
+    pub(super) fn times(&self, resource: &str, is_service: bool) -> Times {
+        let calls: &[Call] = if is_service { &Call::CALLED } else { &Call::PREPARING };
+        let replies: &[&'static str] = if is_service { &REPLIES } else { &[] };
+        let took = |call: &Call| {
+            let called = Called { resource: resource.into(), call: call.name() };
+            (*call, self.calls.get_or_create_owned(&called))
         };
-        self.calls.get_or_create_owned(&Called { resource: resource.into(), call })
+        let replied = |reply: &&'static str| {
+            let replied = Replied { resource: resource.into(), reply };
+            (*reply, self.replies.get_or_create_owned(&replied))
+        };
+        Times {
+            calls: calls.iter().map(took).collect(),
+            replies: replies.iter().map(replied).collect(),
+        }
     }
 
     pub(super) fn heuristic(&self) {

@@ -13,17 +13,23 @@ use std::{
 };
 
 use handfast_client::wire;
-use handfast_core::transaction::{Input, Timer};
+use handfast_core::{
+    plan::Kind,
+    transaction::{Index, Input, Known, Live, Timer},
+    vote::Reply,
+};
 use handfast_participants::{InDoubt, Participant, Unreachable};
 
 use prometheus_client::metrics::histogram::Histogram;
 
 use super::{
     Inner,
-    metrics::{Call, Metrics},
+    lanes::Lanes,
+    line::Line,
+    metrics::{Call, Metrics, Times},
     recovery,
 };
-use crate::driver::now_ms;
+use crate::driver::{TURN_MAX, now_ms};
 
 /// Most time for one probe or scan.
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
@@ -35,6 +41,12 @@ pub(super) struct Resource {
     pub(super) participant: Arc<dyn Participant>,
     calls: AtomicU64,
     times: Times,
+    /// Most time of one call of a service.
+    pub(super) call_within: Duration,
+    /// Calls of a service that wait for a place.
+    pub(super) line: Line,
+    /// Its ordered deliveries.
+    pub(super) lanes: Lanes,
     probing: AtomicBool,
     seen: Mutex<Seen>,
 }
@@ -67,37 +79,42 @@ pub(super) enum Speaks {
 /// A call that runs.
 pub(super) struct Calling<'a> {
     calls: &'a AtomicU64,
-    took: &'a Histogram,
+    times: Option<&'a Histogram>,
     since: Instant,
+}
+
+impl Calling<'_> {
+    /// How long it has been running.
+    pub(super) fn took(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
 impl Drop for Calling<'_> {
     fn drop(&mut self) {
-        self.took.observe(self.since.elapsed().as_secs_f64());
+        if let Some(times) = self.times {
+            times.observe(self.since.elapsed().as_secs_f64());
+        }
         self.calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// How long calls took, by what was asked.
-struct Times {
-    prepare: Histogram,
-    hold: Histogram,
-    commit: Histogram,
-    abort: Histogram,
-}
-
 impl Resource {
-    pub(super) fn new(name: String, participant: Arc<dyn Participant>, metrics: &Metrics) -> Self {
-        let times = Times {
-            prepare: metrics.calls(&name, Call::Prepare),
-            hold: metrics.calls(&name, Call::Hold),
-            commit: metrics.calls(&name, Call::Commit),
-            abort: metrics.calls(&name, Call::Abort),
-        };
+    /// Of a service: so many calls run at once, and each for so long at most.
+    pub(super) fn new(
+        name: String,
+        participant: Arc<dyn Participant>,
+        (calls_max, call_within): (usize, Duration),
+        metrics: &Metrics,
+    ) -> Self {
+        let times = metrics.times(&name, participant.kind() == "service");
         Self {
             name,
             participant,
             times,
+            call_within,
+            line: Line::new(calls_max),
+            lanes: Lanes::default(),
             calls: AtomicU64::new(0),
             probing: AtomicBool::new(false),
             seen: Mutex::default(),
@@ -107,13 +124,16 @@ impl Resource {
     /// Counts a call until it is dropped, and measures it.
     pub(super) fn calling(&self, call: Call) -> Calling<'_> {
         self.calls.fetch_add(1, Ordering::Relaxed);
-        let took = match call {
-            Call::Prepare => &self.times.prepare,
-            Call::Hold => &self.times.hold,
-            Call::Commit => &self.times.commit,
-            Call::Abort => &self.times.abort,
-        };
-        Calling { calls: &self.calls, took, since: Instant::now() }
+        Calling { calls: &self.calls, times: self.times.of(call), since: Instant::now() }
+    }
+
+    /// A service answered. That one answers 500, or that it is broken, does not mean that it is
+    /// away: the probe tells.
+    pub(super) fn replied(self: &Arc<Self>, inner: &Arc<Inner>, reply: &Reply) {
+        self.times.replied(reply);
+        if matches!(reply, Reply::Unsent(_) | Reply::Unknown(_)) {
+            self.suspect(inner);
+        }
     }
 
     /// Why it is down, if it is.
@@ -146,6 +166,10 @@ impl Resource {
         let (resource, inner) = (Arc::clone(self), Arc::clone(inner));
         tokio::spawn(async move {
             let mut was_down = false;
+            if resource.was_seen_lately() {
+                // One that answers, but with errors, is not asked again for each of them.
+                tokio::time::sleep(PROBE_EVERY).await;
+            }
             while resource.scan().await.is_err() {
                 was_down = true;
                 tokio::time::sleep(PROBE_EVERY).await;
@@ -158,6 +182,12 @@ impl Resource {
                 recovery::search(&inner, &resource).await;
             }
         });
+    }
+
+    fn was_seen_lately(&self) -> bool {
+        let seen = self.seen();
+        let just_now = now_ms().saturating_sub(PROBE_EVERY.as_millis() as u64);
+        !seen.is_down && seen.scanned_at_ms.is_some_and(|at_ms| at_ms > just_now)
     }
 
     /// Asks what is prepared there, and notes whether it answers.
@@ -187,23 +217,22 @@ impl Resource {
         found
     }
 
-    /// Lets every decision that waits for this resource go out now.
+    /// Lets everything that waits for this resource go out now.
     async fn retry_waiting(&self, inner: &Inner) {
         let name = self.name.clone();
         let waiting = inner.ask(move |partition| {
-            let mut waiting = Vec::new();
-            for (gid, saved, _) in partition.machines() {
-                let Some(known) = &saved.known else { continue };
-                for (index, branch) in known.branches.iter().enumerate() {
-                    if branch.resource == name && branch.is_pending() {
-                        waiting.push((Arc::clone(gid), known.run, index as u8));
-                    }
-                }
-            }
-            waiting
+            let waiting = partition.machines().flat_map(|(gid, saved, live)| {
+                let timers = waiting_at(&name, saved.known.as_ref(), live);
+                timers.into_iter().map(|timer| (Arc::clone(gid), timer))
+            });
+            waiting.collect::<Vec<_>>()
         });
-        for (gid, run, branch) in waiting.await.unwrap_or_default() {
-            inner.send(&gid, Input::Fired(Timer::Retry(run, branch)));
+        for some in waiting.await.unwrap_or_default().chunks(TURN_MAX) {
+            for (gid, timer) in some {
+                inner.send(gid, Input::Fired(*timer));
+            }
+            // When that is taken: what may be a hundred thousand is not all queued at once.
+            let _ = inner.ask(|_| ()).await;
         }
     }
 
@@ -232,4 +261,25 @@ impl Resource {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The timers of a transaction that end its waiting for a resource.
+fn waiting_at(resource: &str, known: Option<&Known>, live: &Live) -> Vec<Timer> {
+    let Some(known) = known else { return Vec::new() };
+    let is_asked =
+        |branch: Index| live.telling.get(usize::from(branch)).is_some_and(|t| t.is_asked);
+    let waits = |branch: Index| match &live.voting {
+        Some(voting) => known.kind(branch) == Kind::Step && voting.vote(branch).is_none(),
+        None => known.is_pending(branch),
+    };
+    let there = (0..).zip(&known.branches).filter(|(_, branch)| branch.resource == resource);
+    let tries =
+        there.map(|(branch, _)| branch).filter(|branch| waits(*branch) && !is_asked(*branch));
+    let mut timers: Vec<_> = tries.map(|branch| Timer::Retry(known.run, branch)).collect();
+    let ask = known.plan.as_ref().and_then(|plan| plan.terms.ask.as_ref());
+    let is_asking = live.voting.as_ref().is_some_and(|voting| voting.open) && live.asks > 0;
+    if is_asking && ask.is_some_and(|ask| ask.resource == resource) {
+        timers.push(Timer::Deadline(known.run));
+    }
+    timers
 }

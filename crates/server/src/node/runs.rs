@@ -1,7 +1,9 @@
-//! Which run belongs to which gid, for those that are open.
+//! Which run belongs to which gid, for those that are open, and what this process knows of each.
+//!
+//! There may be hundreds of thousands, so what is kept of one is small.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -9,9 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use handfast_core::{id::RunId, transaction::Index};
+use handfast_core::{
+    id::RunId,
+    transaction::{Index, Timer},
+};
 
-use super::metrics::Outcome;
+use super::{
+    attempts::{Attempt, Attempts},
+    metrics::{Call, Outcome},
+};
 use crate::driver::{Armed, now_ms};
 
 /// Open runs. Bounded: one more than `open_max` is refused.
@@ -20,44 +28,63 @@ pub(super) struct Runs {
     pub(super) epoch: u32,
     last: AtomicU64,
     open_max: usize,
-    open: Mutex<BTreeMap<RunId, Open>>,
+    open: Mutex<HashMap<RunId, Open>>,
 }
 
 /// What this process knows of a run.
 pub(super) struct Open {
     gid: Arc<str>,
     since: Instant,
-    /// Ends its wait for votes; none if it began before this process, or not at all.
-    pub(super) votes: Option<Armed>,
-    /// Ends its wait for peers.
-    pub(super) lead: Option<Armed>,
-    /// A branch voted no, or was lost.
-    is_refused: bool,
+    /// It was begun by this process. One that repeats a known gid never begins.
+    is_ours: bool,
+    has_begun: bool,
     decided: Option<Outcome>,
-    /// When a branch is told again, in milliseconds since 1970.
-    next_tries: BTreeMap<Index, u64>,
+    /// Its timers that may still run; one of a kind.
+    timers: Vec<(Timer, Armed)>,
+    attempts: Attempts,
 }
 
 impl Open {
-    fn new(gid: Arc<str>) -> Self {
+    fn new(gid: Arc<str>, is_ours: bool) -> Self {
         Self {
             gid,
             since: Instant::now(),
-            votes: None,
-            lead: None,
-            is_refused: false,
+            is_ours,
+            has_begun: false,
             decided: None,
-            next_tries: BTreeMap::new(),
+            timers: Vec::new(),
+            attempts: Attempts::default(),
         }
     }
 
-    /// How it came out and how long it took, of one that began here and has finished; and whether
-    /// it was told to have been decided before.
-    pub(super) fn finished(&self) -> Option<(Outcome, Duration, bool)> {
-        // Without a branch to be told, the votes were the decision.
-        let by_votes = if self.is_refused { Outcome::Aborted } else { Outcome::Committed };
-        self.votes.as_ref()?;
-        Some((self.decided.unwrap_or(by_votes), self.since.elapsed(), self.decided.is_some()))
+    /// Whether it began here, and so how long it took is known.
+    pub(super) fn is_measured(&self) -> bool {
+        self.is_ours && self.has_begun
+    }
+
+    /// The decision, if a branch was told it.
+    pub(super) fn decided(&self) -> Option<Outcome> {
+        self.decided
+    }
+
+    pub(super) fn took(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// What has not been disarmed.
+    pub(super) fn timers(&self) -> impl Iterator<Item = Armed> {
+        self.timers.iter().map(|(_, armed)| *armed)
+    }
+
+    fn keep_timer(&mut self, timer: Timer, armed: Armed) -> Option<Armed> {
+        if let Some((_, kept)) = self.timers.iter_mut().find(|(kept, _)| *kept == timer) {
+            return Some(std::mem::replace(kept, armed));
+        }
+        if self.timers.is_empty() {
+            self.timers.reserve_exact(1);
+        }
+        self.timers.push((timer, armed));
+        None
     }
 }
 
@@ -74,57 +101,83 @@ impl Runs {
         if open.len() >= self.open_max {
             return None;
         }
-        open.insert(run, Open::new(Arc::clone(gid)));
+        open.insert(run, Open::new(Arc::clone(gid), true));
         Some(run)
     }
 
+    /// One that began before this process.
     pub(super) fn insert(&self, run: RunId, gid: Arc<str>) {
-        self.lock().insert(run, Open::new(gid));
+        self.lock().insert(run, Open::new(gid, false));
     }
 
     pub(super) fn gid(&self, run: RunId) -> Option<Arc<str>> {
         self.lock().get(&run).map(|open| Arc::clone(&open.gid))
     }
 
-    /// Keeps a run's timer for votes, so that it can be disarmed at the end.
-    pub(super) fn keep_votes_timer(&self, run: RunId, votes: Armed) {
-        if let Some(open) = self.lock().get_mut(&run) {
-            open.votes = Some(votes);
-        }
-    }
-
-    /// The same of its timer for peers; one before it is over.
-    pub(super) fn keep_lead_timer(&self, run: RunId, lead: Armed) {
-        if let Some(open) = self.lock().get_mut(&run) {
-            open.lead = Some(lead);
-        }
-    }
-
-    /// A branch will not be prepared, or was not.
-    pub(super) fn refused(&self, run: RunId) {
-        if let Some(open) = self.lock().get_mut(&run) {
-            open.is_refused = true;
+    /// Keeps a run's timer, so that it can be disarmed at the end. Returns one to be disarmed: the
+    /// one that it replaces, or itself if the run is over.
+    pub(super) fn keep_timer(&self, run: RunId, timer: Timer, armed: Armed) -> Option<Armed> {
+        match self.lock().get_mut(&run) {
+            Some(open) => {
+                open.has_begun = true;
+                open.keep_timer(timer, armed)
+            }
+            None => Some(armed),
         }
     }
 
     /// The decision goes out. How long it took, the first time that a run which began here is told.
     pub(super) fn decided(&self, run: RunId, outcome: Outcome) -> Option<Duration> {
         let mut open = self.lock();
-        let open = open.get_mut(&run).filter(|open| open.votes.is_some())?;
-        open.decided.replace(outcome).is_none().then(|| open.since.elapsed())
+        let open = open.get_mut(&run)?;
+        let is_first = open.decided.replace(outcome).is_none();
+        (is_first && open.is_measured()).then(|| open.took())
     }
 
-    /// A branch will be told again.
-    pub(super) fn tried_again_at(&self, run: RunId, branch: Index, at_ms: u64) {
+    /// Whether it is decided, as far as anybody was told, or over.
+    pub(super) fn is_decided(&self, run: RunId) -> bool {
+        self.lock().get(&run).is_none_or(|open| open.decided.is_some())
+    }
+
+    /// A branch is asked.
+    pub(super) fn asked(&self, run: RunId, branch: Index, call: Call) {
         if let Some(open) = self.lock().get_mut(&run) {
-            open.next_tries.insert(branch, at_ms);
+            open.has_begun = true;
+            open.attempts.asked(branch, call);
         }
     }
 
-    /// When a branch is told again, if it waits for that.
-    pub(super) fn next_try_ms(&self, run: RunId, branch: Index) -> Option<u64> {
-        let at_ms = self.lock().get(&run)?.next_tries.get(&branch).copied();
-        at_ms.filter(|at_ms| *at_ms > now_ms())
+    /// It answered, or is not waited for any more; `fault` if that is no success.
+    pub(super) fn answered(
+        &self,
+        run: RunId,
+        branch: Index,
+        call: Call,
+        took: Duration,
+        fault: Option<&str>,
+    ) {
+        if let Some(open) = self.lock().get_mut(&run) {
+            open.attempts.answered(branch, call, took, fault);
+        }
+    }
+
+    /// What was asked lately, oldest first; nothing of a run that is not open.
+    pub(super) fn attempts(&self, run: RunId) -> Vec<Attempt> {
+        self.lock().get(&run).map(|open| open.attempts.all()).unwrap_or_default()
+    }
+
+    /// When a run began, or this process, if the run is older: in ms since 1970.
+    pub(super) fn since_ms(&self, run: RunId) -> Option<u64> {
+        let took_ms = self.lock().get(&run)?.took().as_millis();
+        Some(now_ms().saturating_sub(u64::try_from(took_ms).ok()?))
+    }
+
+    /// When a timer of a run is over, in ms since 1970, if it runs.
+    pub(super) fn due_ms(&self, run: RunId, wanted: Timer) -> Option<u64> {
+        let open = self.lock();
+        let (_, armed) = open.get(&run)?.timers.iter().find(|(timer, _)| *timer == wanted)?;
+        let left_ms = u64::try_from(armed.left().as_millis()).ok()?;
+        (left_ms > 0).then(|| now_ms() + left_ms)
     }
 
     /// Forgets a run.
@@ -136,7 +189,7 @@ impl Runs {
         self.lock().len()
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Open>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

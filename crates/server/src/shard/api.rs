@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, ops::Bound, sync::Arc};
 use axum::{
     Json, Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Path, Query, Request, State},
+    extract::{DefaultBodyLimit, Query, Request, State},
     http::{HeaderMap, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 
 use super::{STREAM, Shared, addressed};
 use crate::{
-    api::{Problem, codes},
+    api::{Problem, codes, named::Named},
     driver::NotTaken,
     stop_point,
 };
@@ -79,7 +79,7 @@ async fn admit(digest: Option<[u8; 32]>, request: Request, next: Next) -> Respon
 
 async fn prepare(
     State(shared): Api,
-    Path(branch): Path<String>,
+    Named(branch): Named,
     headers: HeaderMap,
     body: Bytes,
 ) -> Answered<Voted> {
@@ -110,13 +110,13 @@ async fn prepare(
     }
 }
 
-async fn commit(State(shared): Api, Path(branch): Path<String>) -> Answered<Acked> {
+async fn commit(State(shared): Api, Named(branch): Named) -> Answered<Acked> {
     let branch = parse_branch(&branch)?;
     stop_point::reach("commit_taken");
     acked(shared.ask(|request| Input::Commit { request, branch }).await?)
 }
 
-async fn abort(State(shared): Api, Path(branch): Path<String>) -> Answered<Acked> {
+async fn abort(State(shared): Api, Named(branch): Named) -> Answered<Acked> {
     let branch = parse_branch(&branch)?;
     stop_point::reach("abort_taken");
     acked(shared.ask(|request| Input::Abort { request, branch }).await?)

@@ -81,6 +81,10 @@ where
         spec.check(&seen_before, &step, &seen_after)
     }
 
+    fn check_state(&self, state: &M::State) -> Result<(), Violation> {
+        self.model.check_state(state)
+    }
+
     fn is_settled(&self, state: &M::State) -> bool {
         self.model.is_settled(state)
     }

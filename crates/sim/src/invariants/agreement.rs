@@ -10,7 +10,10 @@ pub fn check(world: &World, touched: Touched) -> Result<(), String> {
         if !super::has_committed(world, run) {
             continue;
         }
-        let aborted = world.states_of(run).iter().find(|(_, state)| state.is_aborted());
+        let aborted = world
+            .states_of(run)
+            .iter()
+            .find(|(branch, state)| state.is_aborted() && !super::has_dropped_out(world, *branch));
         if let Some((aborted, _)) = aborted {
             return Err(format!("{aborted} is aborted, another is {:?}", State::Committed));
         }

@@ -4,6 +4,7 @@
 
 use handfast_core::{
     pact::paxos::Value,
+    plan::Kind,
     transaction::{Decision, Known},
 };
 
@@ -46,7 +47,12 @@ pub fn check(world: &World, touched: Touched) -> Result<(), String> {
 
 fn is_applied(world: &World, known: &Known) -> bool {
     world.branches_of(known.run).zip(&known.branches).all(|(branch, told)| {
-        !told.vote.is_in_doubt()
-            || matches!(world.state(branch), State::Committed | State::Meddled { committed: true })
+        match known.kind(branch.index) {
+            Kind::Prepare if !told.vote.is_in_doubt() => true,
+            Kind::Prepare => {
+                matches!(world.state(branch), State::Committed | State::Meddled { committed: true })
+            }
+            Kind::Step | Kind::Deliver => world.state(branch) == State::Done,
+        }
     })
 }

@@ -1,9 +1,9 @@
 //! BHG: AC2. A branch that was held open may have died since: then its commit must not succeed, see
 //! `finished_is_proved`.
 
-use handfast_core::transaction::{Decision, Voted};
+use handfast_core::{plan::Kind, transaction::Decision};
 
-use crate::world::{Place, State, Touched, World};
+use crate::world::{State, Touched, World};
 
 pub const INVARIANT: &str = "commit only if all voted yes";
 
@@ -13,11 +13,10 @@ pub fn check(world: &World, touched: Touched) -> Result<(), String> {
         if known.decision != Some(Decision::Commit) {
             continue;
         }
-        for ((branch, state), told) in world.states_of(known.run).iter().zip(&known.branches) {
-            // A shard does not remember a branch that wrote nothing.
-            let is_forgotten = told.vote == Voted::ReadOnly
-                && matches!(world.plan.branch(*branch).at, Place::Shard(_));
-            if (*state == State::Fresh && !is_forgotten) || state.is_aborted() {
+        for (branch, state) in world.states_of(known.run) {
+            let is_later = known.kind(branch.index) == Kind::Deliver;
+            let is_amiss = *state == State::Fresh || state.is_aborted();
+            if is_amiss && !is_later && !super::has_dropped_out(world, *branch) {
                 return Err(format!("commit is decided, and {branch} is {state:?}"));
             }
         }

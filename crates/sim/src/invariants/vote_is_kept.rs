@@ -3,17 +3,15 @@
 
 use handfast_core::{shard, vote::Vote};
 
-use crate::world::{Branch, Message, Place, SHARD, Touched, World};
+use crate::world::{Branch, Message, Place, SHARD, World};
 
 pub const INVARIANT: &str = "a vote is kept over a crash";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for message in touched.messages(world) {
-        if let Message::Vote(branch, Vote::Yes(_)) = *message
-            && !is_kept(world, branch)
-        {
-            return Err(format!("{message} is under way, and a crash would forget it"));
-        }
+pub fn check(world: &World, message: &Message) -> Result<(), String> {
+    if let Message::Vote(branch, Vote::Yes(_)) = *message
+        && !is_kept(world, branch)
+    {
+        return Err(format!("{message} is under way, and a crash would forget it"));
     }
     Ok(())
 }

@@ -7,27 +7,26 @@ use crate::world::{Call, Message, State, Touched, World, transaction};
 
 pub const INVARIANT: &str = "a commit leaves only after its record is durable";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for message in touched.messages(world) {
-        let is_amiss = match *message {
-            // A commit in one phase decides; one that comes late finds that it was decided.
-            Message::Call(branch, Call::Commit { one_phase: true }) => {
-                !is_recorded(world, branch.run)
-            }
-            Message::Call(
-                branch,
-                Call::Commit { one_phase: false } | Call::Orphan { committed: true },
-            ) => !may_commit(world, branch.run),
-            _ => false,
-        };
-        if is_amiss {
-            return Err(format!("{message} is under way, and no record of it is durable"));
-        }
+pub fn check_message(world: &World, message: &Message) -> Result<(), String> {
+    let is_amiss = match *message {
+        // A commit in one phase decides; one that comes late finds that it was decided.
+        Message::Call(branch, Call::Commit { one_phase: true }) => !is_recorded(world, branch.run),
+        Message::Call(
+            branch,
+            Call::Commit { one_phase: false } | Call::Orphan { committed: true },
+        ) => !may_commit(world, branch.run),
+        _ => false,
+    };
+    if is_amiss {
+        return Err(format!("{message} is under way, and no record of it is durable"));
     }
+    Ok(())
+}
+
+pub fn check(world: &World, touched: Touched) -> Result<(), String> {
     for run in super::runs(world, touched) {
-        let committed =
-            || world.states_of(run).iter().find(|(_, state)| *state == State::Committed);
-        if let Some((branch, _)) = committed()
+        let committed = world.states_of(run).iter().find(|(_, state)| *state == State::Committed);
+        if let Some((branch, _)) = committed
             && !may_commit(world, run)
         {
             return Err(format!("{branch} is committed, and no record of it is durable"));

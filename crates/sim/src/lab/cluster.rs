@@ -13,6 +13,7 @@ use crate::{random::Random, virtual_time::Agenda};
 use handfast_core::{
     id::{BranchId, RequestId, RunId},
     pact::{Pact, Way as PactWay},
+    plan::Part,
     shard::{self, End, Inquired, Shard},
     transaction::{self, AckWhen, Begin, BranchSpec, Index, Transaction},
     vote::{Ack, Cause, Refusal, Vote},
@@ -146,6 +147,7 @@ pub(super) enum Call {
     Inquiry(Place, BranchId),
 }
 
+#[expect(clippy::large_enum_variant, reason = "few events are queued at a time")]
 pub(super) enum Event {
     Arrive { hop: usize, mail: Mail },
     GiveUp(RequestId),
@@ -231,6 +233,7 @@ impl Cluster {
             resource: name.clone(),
             one_phase: false,
             work: Work::Keys(vec![KeyOp::Put { key: KEY.into(), value: Value::Int(1) }]),
+            part: Part::default(),
         };
         let begin = Begin {
             request: CALLER,
@@ -241,6 +244,7 @@ impl Cluster {
             ack: AckWhen::Decided,
             hold: false,
             pact: self.pact(names),
+            terms: None,
         };
         self.give_node(transaction::Input::Begin(begin));
     }

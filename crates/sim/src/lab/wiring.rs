@@ -126,6 +126,8 @@ impl Cluster {
         use transaction::Effect;
         for (_, effect) in effects {
             match effect {
+                // No experiment has a plan.
+                Effect::Call { .. } | Effect::Ask { .. } | Effect::ArmAt { .. } => {}
                 Effect::Prepare { branch, work, within_ms, pact, .. } => {
                     let within_us = within_ms.saturating_mul(1_000);
                     let request = self.call(Call::Prepare(branch), within_us);

@@ -1,6 +1,6 @@
-//! The production machines, each in a wrapper that spoils what they say if that is wanted.
+//! The production machines, in a wrapper that spoils what they say if that is wanted.
 
-use std::cell::Cell;
+use std::{cell::Cell, marker::PhantomData};
 
 use handfast_core::{
     machine::{Machine, Output, Summary},
@@ -12,7 +12,7 @@ use handfast_core::{
     transaction::{self, Answer, Decision, Effect, Record},
 };
 
-use super::Mutant;
+use super::{Mutant, steps};
 
 thread_local! {
     static WRONG: Cell<Option<Mutant>> = const { Cell::new(None) };
@@ -29,73 +29,146 @@ fn is(mutant: Mutant) -> bool {
     WRONG.get() == Some(mutant)
 }
 
+/// A machine of production, perhaps a wrong one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wrong<M>(PhantomData<M>);
+
 /// A transaction, perhaps a wrong one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Transaction;
-
+pub(crate) type Transaction = Wrong<transaction::Transaction>;
 /// A shard, perhaps a wrong one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shard;
+pub(crate) type Shard = Wrong<shard::Shard>;
 
-impl Machine for Transaction {
-    type Saved = transaction::Saved;
-    type Live = transaction::Live;
-    type Input = transaction::Input;
-    type Record = Record;
-    type Effect = Effect;
-
-    fn step(
+/// What can be wrong in a machine.
+pub(crate) trait Spoilt: Machine {
+    /// What it takes an input for.
+    fn misheard(input: Self::Input) -> Self::Input;
+    /// Changes what came of a step, before which `before` was live.
+    fn spoil(
+        mutant: Mutant,
         saved: &Self::Saved,
+        before: Self::Live,
         live: &mut Self::Live,
-        input: Self::Input,
-        out: &mut Output<Self>,
-    ) {
-        let input = match input {
+        said: &mut Said<Self>,
+    );
+    /// Whether a replay leaves out this record.
+    fn forgets(_: &Self::Record) -> bool {
+        false
+    }
+    /// Whether it does nothing when it is started.
+    fn is_silent_at_start() -> bool {
+        false
+    }
+}
+
+/// What a machine said.
+pub(crate) struct Said<M: Machine + ?Sized> {
+    records: Vec<M::Record>,
+    effects: Vec<M::Effect>,
+    forced: bool,
+}
+
+impl<M: Machine> Said<M> {
+    fn of(own: Output<M>) -> Self {
+        let (records, effects, forced) = own.into_parts();
+        Self { records, effects, forced }
+    }
+
+    fn pass_on(self, out: &mut Output<Wrong<M>>)
+    where
+        M: Spoilt,
+    {
+        for record in self.records {
+            if self.forced { out.force(record) } else { out.note(record) }
+        }
+        self.effects.into_iter().for_each(|effect| out.effect(effect));
+    }
+}
+
+impl<M: Spoilt> Machine for Wrong<M> {
+    type Saved = M::Saved;
+    type Live = M::Live;
+    type Input = M::Input;
+    type Record = M::Record;
+    type Effect = M::Effect;
+
+    fn step(saved: &M::Saved, live: &mut M::Live, input: M::Input, out: &mut Output<Self>) {
+        let mut own = Output::new();
+        let Some(mutant) = WRONG.get() else {
+            M::step(saved, live, input, &mut own);
+            return Said::of(own).pass_on(out);
+        };
+        let before = live.clone();
+        M::step(saved, live, M::misheard(input), &mut own);
+        let mut said = Said::of(own);
+        M::spoil(mutant, saved, before, live, &mut said);
+        said.pass_on(out);
+    }
+
+    fn apply(saved: &mut M::Saved, record: &M::Record) {
+        if !M::forgets(record) {
+            M::apply(saved, record);
+        }
+    }
+
+    fn restart(saved: &M::Saved, live: &mut M::Live, out: &mut Output<Self>) {
+        if !M::is_silent_at_start() {
+            let mut own = Output::new();
+            M::restart(saved, live, &mut own);
+            Said::of(own).pass_on(out);
+        }
+    }
+
+    fn is_open(saved: &M::Saved) -> bool {
+        M::is_open(saved)
+    }
+
+    fn is_idle(live: &M::Live) -> bool {
+        M::is_idle(live)
+    }
+
+    fn summary(saved: &M::Saved) -> Summary {
+        M::summary(saved)
+    }
+
+    fn snapshot(saved: &M::Saved) -> Option<M::Record> {
+        M::snapshot(saved)
+    }
+}
+
+impl Spoilt for transaction::Transaction {
+    fn misheard(input: Self::Input) -> Self::Input {
+        match input {
+            transaction::Input::Fired(transaction::Timer::Deadline(_))
+                if is(Mutant::SilenceTakenForNo) =>
+            {
+                let (request, reason) = (handfast_core::id::RequestId(0), String::new());
+                transaction::Input::AbortAsked { request, reason }
+            }
             transaction::Input::Received { message } => {
                 transaction::Input::Received { message: misheard(message) }
             }
             input => input,
-        };
-        let mut own = Output::new();
-        transaction::Transaction::step(saved, live, input, &mut own);
-        let (mut records, mut effects, mut forced) = own.into_parts();
-        if let Some(mutant) = WRONG.get() {
-            spoil(mutant, &mut records, &mut effects, &mut forced);
         }
-        pass_on(records, effects, forced, out);
     }
 
-    fn apply(saved: &mut Self::Saved, record: &Record) {
-        if is(Mutant::ForgetfulReplay) && *record == Record::Finished && REPLAYS.get() {
-            return;
-        }
-        transaction::Transaction::apply(saved, record);
+    fn spoil(
+        mutant: Mutant,
+        saved: &Self::Saved,
+        _: Self::Live,
+        live: &mut Self::Live,
+        said: &mut Said<Self>,
+    ) {
+        let Said { records, effects, forced } = said;
+        spoil(mutant, records, effects, forced);
+        steps::spoil(mutant, (saved, live), records, effects, forced);
     }
 
-    fn restart(saved: &Self::Saved, live: &mut Self::Live, out: &mut Output<Self>) {
-        if is(Mutant::SilentRestart) {
-            return;
-        }
-        let mut own = Output::new();
-        transaction::Transaction::restart(saved, live, &mut own);
-        let (records, effects, forced) = own.into_parts();
-        pass_on(records, effects, forced, out);
+    fn forgets(record: &Record) -> bool {
+        is(Mutant::ForgetfulReplay) && *record == Record::Finished && REPLAYS.get()
     }
 
-    fn is_open(saved: &Self::Saved) -> bool {
-        transaction::Transaction::is_open(saved)
-    }
-
-    fn is_idle(live: &Self::Live) -> bool {
-        transaction::Transaction::is_idle(live)
-    }
-
-    fn summary(saved: &Self::Saved) -> Summary {
-        transaction::Transaction::summary(saved)
-    }
-
-    fn snapshot(saved: &Self::Saved) -> Option<Record> {
-        transaction::Transaction::snapshot(saved)
+    fn is_silent_at_start() -> bool {
+        is(Mutant::SilentRestart)
     }
 }
 
@@ -161,100 +234,50 @@ fn propose_otherwise(message: &mut Message) {
     }
 }
 
-impl Machine for Shard {
-    type Saved = shard::Saved;
-    type Live = shard::Live;
-    type Input = shard::Input;
-    type Record = shard::Record;
-    type Effect = shard::Effect;
-
-    fn step(
-        saved: &Self::Saved,
-        live: &mut Self::Live,
-        input: Self::Input,
-        out: &mut Output<Self>,
-    ) {
-        let input = match input {
+impl Spoilt for shard::Shard {
+    fn misheard(input: shard::Input) -> shard::Input {
+        match input {
             shard::Input::Answered { branch, answer: Inquired::Silent }
                 if is(Mutant::DecidesAlone) =>
             {
                 shard::Input::Answered { branch, answer: Inquired::Abort }
             }
-            input => input,
-        };
-        let input = match input {
             shard::Input::Received { message } => {
                 shard::Input::Received { message: misheard(message) }
             }
             input => input,
-        };
-        let locks = live.locks.clone();
-        let mut own = Output::new();
-        shard::Shard::step(saved, live, input, &mut own);
-        let (mut records, mut effects, mut forced) = own.into_parts();
+        }
+    }
+
+    fn spoil(
+        mutant: Mutant,
+        _: &Self::Saved,
+        before: Self::Live,
+        live: &mut Self::Live,
+        said: &mut Said<Self>,
+    ) {
+        let Said { records, effects, forced } = said;
         let prepares = records.iter().any(|r| matches!(r, shard::Record::Prepared { .. }));
         let ends = records.iter().any(|r| matches!(r, shard::Record::Committed { .. }));
-        match WRONG.get() {
-            Some(Mutant::UnsyncedPrepared) => forced &= !prepares,
-            Some(Mutant::LocksKept) if ends => live.locks = locks,
-            Some(Mutant::LocksLetGoEarly) if prepares => live.locks = Default::default(),
-            Some(Mutant::TwoProposals) => {
+        match mutant {
+            Mutant::UnsyncedPrepared => *forced &= !prepares,
+            Mutant::LocksKept if ends => live.locks = before.locks,
+            Mutant::LocksLetGoEarly if prepares => live.locks = Default::default(),
+            Mutant::TwoProposals => {
                 let messages = effects.iter_mut().filter_map(|effect| match effect {
                     shard::Effect::Send { message, .. } => Some(message),
                     _ => None,
                 });
                 messages.for_each(propose_otherwise);
             }
-            Some(Mutant::AcceptorForgets) => records.retain(|record| {
+            Mutant::AcceptorForgets => records.retain(|record| {
                 let promised = matches!(record, shard::Record::Promised { .. });
                 !promised && !matches!(record, shard::Record::Accepted { .. })
             }),
-            Some(Mutant::VoteNotRecorded) => {
+            Mutant::VoteNotRecorded => {
                 records.retain(|record| !matches!(record, shard::Record::Prepared { .. }));
             }
             _ => {}
         }
-        pass_on(records, effects, forced, out);
-    }
-
-    fn apply(saved: &mut Self::Saved, record: &Self::Record) {
-        shard::Shard::apply(saved, record);
-    }
-
-    fn restart(saved: &Self::Saved, live: &mut Self::Live, out: &mut Output<Self>) {
-        let mut own = Output::new();
-        shard::Shard::restart(saved, live, &mut own);
-        let (records, effects, forced) = own.into_parts();
-        pass_on(records, effects, forced, out);
-    }
-
-    fn is_open(saved: &Self::Saved) -> bool {
-        shard::Shard::is_open(saved)
-    }
-
-    fn is_idle(live: &Self::Live) -> bool {
-        shard::Shard::is_idle(live)
-    }
-
-    fn summary(saved: &Self::Saved) -> Summary {
-        shard::Shard::summary(saved)
-    }
-
-    fn snapshot(saved: &Self::Saved) -> Option<Self::Record> {
-        shard::Shard::snapshot(saved)
-    }
-}
-
-fn pass_on<M: Machine>(
-    records: Vec<M::Record>,
-    effects: Vec<M::Effect>,
-    forced: bool,
-    out: &mut Output<M>,
-) {
-    for record in records {
-        if forced { out.force(record) } else { out.note(record) }
-    }
-    for effect in effects {
-        out.effect(effect);
     }
 }

@@ -17,6 +17,7 @@ pub const ROUNDS_MAX: usize = 400;
 /// An invariant that does not hold, one of which is that everything ends.
 pub fn settle(world: &mut World) -> Result<u64, Violation> {
     world.left.ballots = u16::MAX;
+    world.left.takeovers = None;
     let mut calm = Calm { world, steps: 0, fired: Vec::new() };
     if calm.world.cut_off.is_some() {
         calm.act(&Action::Heal)?;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use handfast_core::{pact::Way, transaction::AckWhen};
+use handfast_core::{pact::Way, plan::Kind, transaction::AckWhen};
 
+use super::Options;
 use crate::{
-    mutants::Mutant,
     random::Random,
     world::{
         Action, BranchWish, Budget, Cast, Death, Patience, Place, Plan, State, Step, Wish, World,
@@ -23,6 +23,7 @@ const PLENTY: Budget = Budget {
     breaks: u16::MAX,
     revivals: u16::MAX,
     ballots: u16::MAX,
+    takeovers: None,
 };
 
 /// What the nodes of a world may count on.
@@ -40,17 +41,17 @@ enum Trust {
 const SUBJECTS_ASKED: usize = 6;
 
 /// A world.
-pub(super) fn plan(random: &mut Random, mutant: Option<Mutant>) -> Plan {
+pub(super) fn plan(random: &mut Random, options: Options) -> Plan {
     let trust = match random.below(8) {
-        0 => Trust::Majority,
+        0 if options.nodes.is_none_or(|nodes| nodes > 2) => Trust::Majority,
         1 => Trust::Delays,
         _ => Trust::Nothing,
     };
-    let places = draw_places(random, trust);
-    let coordinators = random.between(1, 2);
+    let (coordinators, shards) = draw_nodes(random, trust, options.nodes);
+    let places = draw_places(random, trust, shards);
     let count = random.between(1, 5);
     let transactions: Vec<_> =
-        (0..count).map(|_| draw_wish(random, &places, coordinators, trust)).collect();
+        (0..count).map(|_| draw_wish(random, &places, coordinators.into(), trust)).collect();
     let casts = match random.below(4) {
         0 => vec![Cast::Yes, Cast::Yes, Cast::Yes, Cast::No, Cast::ReadOnly],
         1 => vec![Cast::Yes, Cast::Yes, Cast::ReadOnly],
@@ -59,6 +60,9 @@ pub(super) fn plan(random: &mut Random, mutant: Option<Mutant>) -> Plan {
     };
     let faults = transactions.iter().map(|wish| wish.acceptors.len() / 2).min();
     let mut plan = Plan::new(transactions);
+    if options.nodes.is_some() {
+        plan = plan.of_nodes(coordinators, shards);
+    }
     plan.casts = casts;
     plan.loaded = random.between(0, 3) as i64 * 30;
     plan.fences = random.one_in(2);
@@ -76,17 +80,27 @@ pub(super) fn plan(random: &mut Random, mutant: Option<Mutant>) -> Plan {
     }
     plan.torn_max = Some(3);
     plan.prunes = false;
-    plan.mutant = mutant;
+    plan.mutant = options.mutant;
     plan
 }
 
-fn draw_places(random: &mut Random, trust: Trust) -> Vec<Place> {
-    let shards = match trust {
-        // Enough acceptors for two that die.
-        Trust::Majority => random.between(2, 5) as u8,
-        _ if random.one_in(8) => random.between(4, 5) as u8,
-        _ => random.between(0, 3) as u8,
+/// How many nodes coordinate, and how many are shards: as many in all as wanted.
+fn draw_nodes(random: &mut Random, trust: Trust, nodes: Option<u8>) -> (u8, u8) {
+    let Some(nodes) = nodes else {
+        let shards = match trust {
+            // Enough acceptors for two that die.
+            Trust::Majority => random.between(2, 5),
+            _ if random.one_in(8) => random.between(4, 5),
+            _ => random.between(0, 3),
+        };
+        return (random.between(1, 2) as u8, shards as u8);
     };
+    let coordinators = if trust == Trust::Majority { 1 } else { random.between(1, 2) as u8 };
+    let coordinators = coordinators.min(nodes);
+    (coordinators, nodes - coordinators)
+}
+
+fn draw_places(random: &mut Random, trust: Trust, shards: u8) -> Vec<Place> {
     let databases = match trust {
         Trust::Majority => 0,
         _ if shards == 0 => random.between(1, 3) as u8,
@@ -109,11 +123,34 @@ fn draw_wish(random: &mut Random, places: &[Place], coordinators: usize, trust: 
         acceptors: Vec::new(),
         begins: random.between(1, 4) as u8,
         aborts: random.below(3) as u8,
+        deadline: false,
+        asks: false,
     };
+    if !one_phase && random.one_in(3) {
+        plan_services(random, &mut wish);
+        return wish;
+    }
     if trust == Trust::Majority || random.one_in(2) {
         decide_together(random, places, trust, &mut wish);
     }
     wish
+}
+
+/// Some of the branches at databases are steps and deliveries of services; those before the
+/// decision in order, or side by side.
+fn plan_services(random: &mut Random, wish: &mut Wish) {
+    let is_ordered = random.one_in(2);
+    let mut before = Vec::new();
+    for (index, branch) in (0..).zip(&mut wish.branches) {
+        if matches!(branch.at, Place::Database(_)) {
+            branch.kind = *random.pick(&[Kind::Step, Kind::Step, Kind::Deliver, Kind::Prepare]);
+        }
+        if is_ordered && branch.kind != Kind::Deliver {
+            branch.after.clone_from(&before);
+            before.push(index);
+        }
+    }
+    wish.deadline = random.one_in(4);
 }
 
 /// Paxos commit, or three-phase commit, if all branches are at shards and there are enough of them.
@@ -146,7 +183,7 @@ fn draw_branch(random: &mut Random, places: &[Place]) -> BranchWish {
         }
         _ => Vec::new(),
     };
-    BranchWish { at, adds }
+    BranchWish { at, adds, kind: Kind::Prepare, after: Vec::new() }
 }
 
 /// How a walk goes on, and how often what goes wrong: once in so many steps, or never.

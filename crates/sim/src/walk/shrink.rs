@@ -47,7 +47,7 @@ pub(super) fn failure(
 }
 
 /// Does what of a schedule can be done; what fails, and what was done until then.
-pub(super) fn replay(plan: &Arc<Plan>, actions: &[Action]) -> Option<(Violation, Vec<Action>)> {
+pub(crate) fn replay(plan: &Arc<Plan>, actions: &[Action]) -> Option<(Violation, Vec<Action>)> {
     let mut world = World::new(Arc::clone(plan));
     let mut done = Vec::new();
     for action in actions {
@@ -56,7 +56,8 @@ pub(super) fn replay(plan: &Arc<Plan>, actions: &[Action]) -> Option<(Violation,
         }
         world.act(action);
         done.push(action.clone());
-        let holds = invariants::check_world(&world).and_then(|()| check_nodes(&world));
+        // In the order of the exhaustive walk.
+        let holds = check_nodes(&world).and_then(|()| invariants::check_world(&world));
         if let Err(violation) = holds {
             return Some((violation, done));
         }

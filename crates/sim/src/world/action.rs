@@ -61,6 +61,8 @@ pub enum Step {
 pub enum Person {
     /// Do this.
     Begins,
+    /// Nothing: commits its local transaction, if that is not barred.
+    CommitsLocally,
     /// Go on with what you hold.
     Commits,
     /// I give up.

@@ -27,6 +27,8 @@ pub enum State {
     Aborted,
     /// Prepared, then rolled back as told.
     RolledBack,
+    /// A step that is done, or a delivery that has arrived.
+    Done,
     /// Finished by someone else while it was prepared.
     Meddled {
         /// How.
@@ -42,7 +44,7 @@ impl State {
 
     /// Over, one way or the other.
     pub fn is_ended(self) -> bool {
-        !matches!(self, Self::Fresh | Self::Held | Self::Prepared)
+        !matches!(self, Self::Fresh | Self::Held | Self::Prepared | Self::Done)
     }
 
     /// Nothing of it remains.
@@ -83,6 +85,29 @@ impl Database {
             Cast::No => State::Aborted,
             Cast::ReadOnly => State::ReadOnly,
         })
+    }
+
+    /// Does a step or takes a delivery, as a service behind a barrier: what it says the second time
+    /// is what it said before, and what was undone before it came it never does.
+    pub fn act(&mut self, branch: Branch, cast: Cast) -> State {
+        *self.branches.entry(branch).or_insert(match cast {
+            Cast::Yes | Cast::ReadOnly => State::Done,
+            Cast::No => State::Aborted,
+        })
+    }
+
+    /// Undoes a step; one that never came is refused from now on if it is to be fenced.
+    pub fn undo(&mut self, branch: Branch, fences: bool) -> State {
+        let before = self.state(branch);
+        let after = match before {
+            State::Done => State::RolledBack,
+            State::Fresh if fences => State::Aborted,
+            _ => before,
+        };
+        if after != before {
+            self.branches.insert(branch, after);
+        }
+        after
     }
 
     /// Ends a branch that waits; one that ended stays as it is. One that never came is refused from

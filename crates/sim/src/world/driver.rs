@@ -6,8 +6,9 @@ use std::{collections::BTreeSet, sync::Arc};
 use handfast_core::{
     id::{RequestId, RunId},
     pact::{self, Peer},
+    plan::Verb,
     shard,
-    transaction::{self, Answer, Effect, Input},
+    transaction::{self, Answer, Decision, Effect, Input},
     vote::{Ack, Vote},
 };
 
@@ -86,6 +87,8 @@ pub enum Out {
     Reply(usize, RequestId, Answer),
     /// A run of a transaction is closed, and was not open.
     ClosedAmiss(usize),
+    /// A step is called at a time when it must not be: what, and why not.
+    CalledAmiss(Branch, &'static str),
 }
 
 impl Coordinator {
@@ -126,7 +129,7 @@ impl Coordinator {
         let mut out = Vec::new();
         for (gid, effect) in effects {
             let transaction = plan.gids.iter().position(|one| *one == gid);
-            self.release(transaction.expect("one of the plan's"), effect, &mut out);
+            self.release(plan, transaction.expect("one of the plan's"), effect, &mut out);
         }
         if death.is_some() {
             self.died();
@@ -137,7 +140,7 @@ impl Coordinator {
         out
     }
 
-    fn release(&mut self, transaction: usize, effect: Effect, out: &mut Vec<Out>) {
+    fn release(&mut self, plan: &Plan, transaction: usize, effect: Effect, out: &mut Vec<Out>) {
         let branch = |run, index| Branch { coordinator: self.number, run, index };
         let message = match effect {
             Effect::Prepare { run, branch: index, one_phase, .. } => {
@@ -152,7 +155,20 @@ impl Coordinator {
             Effect::Send { to, message } => {
                 peer_message(Place::Coordinator(self.number), &to, message)
             }
-            Effect::Arm { timer, .. } => {
+            Effect::Call { run, branch: index, verb, .. } => {
+                let branch = branch(run, index);
+                let amiss = self.is_amiss(plan, transaction, branch, verb);
+                out.extend(amiss.map(|why| Out::CalledAmiss(branch, why)));
+                Message::Call(
+                    branch,
+                    match verb {
+                        Verb::Do => Call::Do,
+                        Verb::Undo => Call::Undo,
+                        _ => Call::Take,
+                    },
+                )
+            }
+            Effect::Arm { timer, .. } | Effect::ArmAt { timer, .. } => {
                 self.timers.insert((transaction, timer));
                 return;
             }
@@ -165,9 +181,36 @@ impl Coordinator {
                 }
                 return;
             }
+            Effect::Ask { run, .. } => Message::Ask(branch(run, 0)),
             Effect::Alarm { .. } => return,
         };
         out.push(Out::Send(Arc::new(message)));
+    }
+
+    /// Why a step must not be called now, if so: by what the node itself knows.
+    fn is_amiss(
+        &self,
+        plan: &Plan,
+        transaction: usize,
+        branch: Branch,
+        verb: Verb,
+    ) -> Option<&'static str> {
+        let gid = &plan.gids[transaction];
+        let saved = self.node.saved(gid).and_then(|saved| saved.known.as_ref());
+        let decision = saved.and_then(|known| known.decision.as_ref());
+        let telling = self.node.live(gid).map(|live| &live.telling);
+        let telling = telling.and_then(|telling| telling.get(usize::from(branch.index)));
+        match (verb, decision) {
+            (Verb::Do, Some(_)) => Some("done after the decision"),
+            (Verb::Deliver, decision) if decision != Some(&Decision::Commit) => {
+                Some("delivered before the decision to commit")
+            }
+            (Verb::Undo, None) => Some("undone before the decision"),
+            (Verb::Undo, _) if telling.is_some_and(|telling| telling.is_doing) => {
+                Some("undone while its do is under way")
+            }
+            _ => None,
+        }
     }
 
     /// Dies at rest.
@@ -195,6 +238,10 @@ impl Coordinator {
                 transaction::Timer::Retry(run, _) => {
                     let known = node.saved(gid).and_then(|saved| saved.known.as_ref());
                     known.is_some_and(|known| known.run == *run && !known.finished)
+                }
+                transaction::Timer::Deadline(run) => {
+                    let voting = node.live(gid).and_then(|live| live.voting.as_ref());
+                    voting.is_some_and(|voting| voting.run == *run)
                 }
                 transaction::Timer::Lead(_) => true,
             }

@@ -81,11 +81,11 @@ impl World {
 
     fn searches(&self, number: u8) -> bool {
         let coordinator = self.coordinator(number);
-        let is_orphan = |branch: &Branch| !coordinator.active.contains(&branch.run);
+        let is_orphan = |branch: Branch| !coordinator.active.contains(&branch.run);
         let begins = || match self.plan.searches {
             Searches::Never => false,
-            Searches::ForOrphans => self.prepared(number).iter().any(is_orphan),
-            Searches::Always => !self.prepared(number).is_empty(),
+            Searches::ForOrphans => self.prepared(number).any(is_orphan),
+            Searches::Always => self.prepared(number).next().is_some(),
         };
         coordinator.node.is_up() && (coordinator.search != Search::None || begins())
     }
@@ -108,7 +108,7 @@ impl World {
     /// What may be voted if this message arrives.
     pub fn casts(&self, packet: &Packet) -> &[Cast] {
         match **packet {
-            Message::Call(branch, Call::Prepare { .. })
+            Message::Call(branch, Call::Prepare { .. } | Call::Do)
                 if matches!(self.plan.branch(branch).at, Place::Database(_))
                     && self.state(branch) == State::Fresh =>
             {
@@ -175,9 +175,10 @@ impl World {
 
     /// Whether a coordinator's driver waits for a branch's answer.
     pub fn can_give_up(&self, branch: Branch) -> bool {
+        let Some(live) = self.live(branch.transaction()) else { return false };
+        let is_telling = !live.telling.is_empty();
         let is_asked = || self.telling(branch).is_some_and(|telling| telling.is_asked);
-        let own = Place::Coordinator(branch.coordinator);
-        self.is_up(own) && (self.awaits_vote(branch) || is_asked())
+        (live.voting.is_some() && self.awaits_vote(branch)) || (is_telling && is_asked())
     }
 
     /// Whether somebody may finish a branch by hand, and be found out: not one that has been rolled
@@ -202,20 +203,23 @@ impl World {
 
     /// Whether what could be done when it was listed, or in another schedule, can be done now.
     pub fn still_can(&self, action: &Action) -> bool {
+        let left = &self.left;
         match action {
-            Action::Step(step) | Action::Torn(step, _) | Action::Delayed(step) => {
-                self.can_step(step)
-            }
-            Action::Crash(place) => self.is_up(*place),
-            Action::Lose(packet) | Action::Drop(packet) | Action::Duplicate(packet) => {
-                self.network.contains(packet)
-            }
-            Action::CutOff(_) => self.cut_off.is_none(),
+            Action::Step(step) => self.can_step(step),
+            Action::Torn(step, _) => left.crashes > 0 && self.can_step(step),
+            Action::Delayed(step) => left.delays > 0 && self.can_step(step),
+            Action::Crash(place) => left.crashes > 0 && self.is_up(*place),
+            Action::Lose(packet) => self.network.contains(packet),
+            Action::Drop(packet) => left.drops > 0 && self.network.contains(packet),
+            Action::Duplicate(packet) => left.duplicates > 0 && self.network.contains(packet),
+            Action::CutOff(_) => left.cuts > 0 && self.cut_off.is_none(),
             Action::Heal => self.cut_off.is_some(),
-            Action::Meddle(branch, _) => self.can_meddle(*branch),
+            Action::Meddle(branch, _) => left.meddles > 0 && self.can_meddle(*branch),
             Action::SessionDies(branch) => self.state(*branch) == State::Held,
-            Action::Revive(branch) => self.state(*branch) == State::RolledBack,
-            Action::Break(branch) => self.can_give_up(*branch) && !self.awaits_vote(*branch),
+            Action::Revive(branch) => left.revivals > 0 && self.state(*branch) == State::RolledBack,
+            Action::Break(branch) => {
+                left.breaks > 0 && self.can_give_up(*branch) && !self.awaits_vote(*branch)
+            }
         }
     }
 
@@ -227,7 +231,8 @@ impl World {
             }
             Step::Fire(place, timer) => {
                 let in_time = self.plan.patience != Patience::All || self.network.is_empty();
-                in_time && self.is_up(*place) && self.armed(*place).contains(timer)
+                let may_lead = !timer.leads() || self.left.ballots > 0;
+                in_time && may_lead && self.is_up(*place) && self.armed(*place).contains(timer)
             }
             Step::Flush(place) => self.has_notes(*place),
             Step::Restart(place) => !self.is_up(*place),
@@ -235,7 +240,10 @@ impl World {
                 let in_time = self.plan.patience != Patience::All || !self.may_answer(*branch);
                 in_time && self.can_give_up(*branch)
             }
-            Step::Silence(branch) => self.awaits_inquiry(*branch) || self.suspects(*branch),
+            Step::Silence(branch) => match self.plan.patience {
+                Patience::Suspicion => self.suspects(*branch),
+                _ => self.awaits_inquiry(*branch),
+            },
             Step::Ask(transaction, person) => {
                 let mut can = false;
                 self.people(*transaction, &mut |action| {
@@ -252,7 +260,12 @@ impl World {
         if self.can_give_up(branch) {
             self.silence(Step::GiveUp(branch), self.may_answer(branch), put);
         }
-        if self.awaits_inquiry(branch) {
+        if self.plan.patience == Patience::Suspicion {
+            if self.suspects(branch) {
+                let is_alive = self.is_up(Place::Coordinator(branch.coordinator));
+                self.silence(Step::Silence(branch), is_alive, put);
+            }
+        } else if self.awaits_inquiry(branch) {
             let plan = &self.plan;
             let may_come = self.network.iter().any(|packet| {
                 matches!(**packet, Message::Inquiry(about) | Message::Told(about, _)
@@ -260,9 +273,6 @@ impl World {
                     && self.is_reached(packet.from(plan), packet.to(plan))
             });
             self.silence(Step::Silence(branch), may_come, put);
-        } else if self.suspects(branch) {
-            let is_alive = self.is_up(Place::Coordinator(branch.coordinator));
-            self.silence(Step::Silence(branch), is_alive, put);
         }
     }
 
@@ -271,7 +281,7 @@ impl World {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
         let live = || self.shard(number).node.live(SHARD);
         let inquiry = || live()?.inquiries.get(&self.plan.id(branch));
-        self.plan.patience == Patience::Suspicion && inquiry().is_some_and(|it| it.lead.is_none())
+        self.left.takeovers != Some(0) && inquiry().is_some_and(|it| it.lead.is_none())
     }
 
     fn silence(&self, step: Step, may_come: bool, put: &mut impl FnMut(Action)) {
@@ -286,7 +296,8 @@ impl World {
     pub fn awaits_inquiry(&self, branch: Branch) -> bool {
         let Place::Shard(number) = self.plan.branch(branch).at else { return false };
         let shard = self.shard(number);
-        let Some(live) = shard.node.live(SHARD) else { return false };
+        let live = shard.node.live(SHARD).filter(|live| !live.inquiries.is_empty());
+        let Some(live) = live else { return false };
         let Some(id) = self.id(branch).filter(|id| live.inquiries.contains_key(*id)) else {
             return false;
         };
@@ -300,17 +311,27 @@ impl World {
             return;
         }
         let mut put = |person| put(Action::Step(Step::Ask(transaction, person)));
-        let waiters = self.live(transaction).map_or(0, |live| live.waiters.len());
-        if facts.begins < wish.begins && waiters < WAITERS_MAX {
+        let waiters = || self.live(transaction).map_or(0, |live| live.waiters.len());
+        if facts.begins < wish.begins && waiters() < WAITERS_MAX {
             put(Person::Begins);
         }
         if facts.begins == 0 {
             return;
         }
-        if facts.aborts < wish.aborts && waiters < WAITERS_MAX {
+        if facts.aborts < wish.aborts && waiters() < WAITERS_MAX {
             put(Person::Aborts);
         }
-        if wish.hold && waiters > 0 && waiters < WAITERS_MAX {
+        if wish.hold && (1..WAITERS_MAX).contains(&waiters()) {
+            put(Person::Commits);
+        }
+        if wish.asks && facts.local.is_none() && facts.runs.len() == 1 {
+            put(Person::CommitsLocally);
+        }
+        let is_open = || {
+            let voting = self.live(transaction).and_then(|live| live.voting.as_ref());
+            voting.is_some_and(|voting| voting.open)
+        };
+        if facts.local == Some(true) && is_open() {
             put(Person::Commits);
         }
         let Some(known) = self.known(transaction).filter(|known| !known.finished) else { return };

@@ -21,11 +21,19 @@ impl World {
     fn is_void(&self, packet: &Packet) -> bool {
         match &**packet {
             Message::Vote(branch, _) => !self.awaits_vote(*branch),
+            Message::Ask(branch) | Message::AskedBack(branch, _) => !self.is_voting(branch.run),
+            Message::Reply(branch, _) => !self.is_doing(*branch),
             Message::Ack(branch, _) => !self.awaits_ack(*branch),
             Message::Call(branch, Call::Prepare { .. }) => {
                 self.state(*branch) != State::Fresh && !self.awaits_vote(*branch)
             }
-            Message::Call(branch, Call::Commit { .. } | Call::Abort) => {
+            Message::Call(branch, Call::Do) => {
+                self.state(*branch) != State::Fresh && !self.is_doing(*branch)
+            }
+            Message::Call(branch, Call::Take) => {
+                self.state(*branch) == State::Done && !self.awaits_ack(*branch)
+            }
+            Message::Call(branch, Call::Commit { .. } | Call::Abort | Call::Undo) => {
                 self.is_ended(*branch) && !self.awaits_ack(*branch)
             }
             Message::Call(branch, Call::Orphan { .. }) => self.is_ended(*branch),
@@ -49,11 +57,11 @@ impl World {
         let said = match to {
             Place::Coordinator(number) => {
                 let node = &self.coordinators[usize::from(number)];
-                memo.borrow_mut().unmoved_coordinator(&self.plan, node, packet)
+                memo.borrow_mut().unmoved(&self.plan, node, packet)
             }
             Place::Shard(number) => {
                 let node = &self.shards[usize::from(number)];
-                memo.borrow_mut().unmoved_shard(&self.plan, node, packet)
+                memo.borrow_mut().unmoved(&self.plan, node, packet)
             }
             Place::Database(_) => None,
         };
@@ -83,7 +91,7 @@ impl World {
     fn awaits_ack(&self, branch: Branch) -> bool {
         let Some(known) = self.known(branch.transaction()) else { return false };
         let finished = self.telling(branch).is_some_and(|telling| telling.is_finished);
-        let pending = || known.branches[usize::from(branch.index)].is_pending();
+        let pending = || known.is_pending(branch.index);
         known.run == branch.run && !known.finished && pending() && !finished
     }
 

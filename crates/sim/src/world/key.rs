@@ -13,11 +13,11 @@ use handfast_core::{
     vote::{Cause, Refusal},
 };
 
-use super::{Coordinator, SHARD, Search, ShardNode};
+use super::{Coordinator, SHARD, STEP_TRIES_MAX, Search, ShardNode};
 
 /// A node that coordinates.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct CoordinatorKey {
+pub(crate) struct CoordinatorKey {
     number: u8,
     is_up: bool,
     epoch: u32,
@@ -30,7 +30,7 @@ pub(super) struct CoordinatorKey {
 
 /// A shard.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub(super) struct ShardKey {
+pub(crate) struct ShardKey {
     timers: BTreeSet<shard::Timer>,
     durable: Option<shard::Saved>,
     /// Absent if all is durable.
@@ -45,7 +45,7 @@ impl CoordinatorKey {
         let durable = node.all_durable().map(|(gid, saved)| (Arc::clone(gid), plain(saved)));
         let in_memory = node
             .in_memory()
-            .map(|(gid, saved, live)| (Arc::clone(gid), plain(saved), plain_live(live)));
+            .map(|(gid, saved, live)| (Arc::clone(gid), plain(saved), plain_live(saved, live)));
         Self {
             number: *number,
             is_up: node.is_up(),
@@ -92,10 +92,14 @@ fn no_reason() -> Reason {
     Reason { branch: None, refusal: Refusal { code, message, cause: Cause::Passing } }
 }
 
-fn plain_live(live: &transaction::Live) -> transaction::Live {
+fn plain_live(saved: &transaction::Saved, live: &transaction::Live) -> transaction::Live {
     let mut live = live.clone();
+    // Only the patience with a service has an end.
+    let has_services = saved.known.as_ref().is_some_and(|known| known.plan.is_some());
+    let tries_max = if has_services { STEP_TRIES_MAX } else { 1 };
     for telling in &mut live.telling {
-        telling.tries = telling.tries.min(1);
+        telling.tries = telling.tries.min(tries_max);
+        (telling.unsent, telling.spent_ms) = (0, 0);
         telling.last_answer = None;
     }
     if let Some(transaction::Lead::Paxos { leader, reason, .. }) = &mut live.lead {

@@ -52,8 +52,24 @@ impl World {
     /// Whether a branch's vote is awaited.
     pub fn awaits_vote(&self, branch: Branch) -> bool {
         let voting = self.live(branch.transaction()).and_then(|live| live.voting.as_ref());
-        let voting = voting.filter(|voting| voting.run == branch.run);
-        voting.is_some_and(|voting| voting.branches[usize::from(branch.index)].2.is_none())
+        let Some(voting) = voting.filter(|voting| voting.run == branch.run) else { return false };
+        // With a plan, only those whose turn has come are asked.
+        let is_asked = || {
+            let live = self.live(branch.transaction());
+            let telling = live.and_then(|live| live.telling.get(usize::from(branch.index)));
+            telling.is_some_and(|telling| telling.is_begun)
+        };
+        voting.vote(branch.index).is_none() && (voting.plan.is_none() || is_asked())
+    }
+
+    /// Whether the do of a step is under way, as its coordinator sees it.
+    pub fn is_doing(&self, branch: Branch) -> bool {
+        let is_of = |live: &&transaction::Live| {
+            live.voting.as_ref().is_none_or(|voting| voting.run == branch.run)
+        };
+        let live = self.live(branch.transaction()).filter(is_of);
+        let telling = live.and_then(|live| live.telling.get(usize::from(branch.index)));
+        telling.is_some_and(|telling| telling.is_doing)
     }
 
     /// How telling a branch the decision goes, if it has begun.

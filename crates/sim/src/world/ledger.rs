@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use handfast_core::{
     id::RunId,
     pact::paxos::{Proposal, Value},
+    transaction::Index,
 };
 
 /// One for each transaction.
@@ -39,6 +40,10 @@ pub struct Facts {
     pub chosen: BTreeSet<(RunId, Value)>,
     /// Runs closed twice, or closed and never begun.
     pub closed_amiss: bool,
+    /// Two-phase message: its caller's local transaction committed, or was barred from it.
+    pub local: Option<bool>,
+    /// A branch that was called when it must not be, and why it must not.
+    pub called_amiss: Option<(Index, &'static str)>,
 }
 
 /// What callers were told.

@@ -5,14 +5,14 @@
 //! remembered is as good as one that is taken. Nodes whose states decide the same future (see
 //! `key`) are one.
 
-use std::{rc::Rc, sync::Arc};
+use std::{hash::Hash, rc::Rc, sync::Arc};
 
 use foldhash::fast::FixedState;
-use handfast_core::{shard, transaction};
+use handfast_core::{pact, shard, transaction};
 use hashbrown::HashMap;
 
 use super::{
-    Coordinator, Death, Message, Packet, Place, Plan, ShardNode,
+    Coordinator, Death, Message, Packet, Plan, ShardNode,
     driver::{Event, Out},
     key::{CoordinatorKey, ShardKey},
     plan::transaction as transaction_of,
@@ -23,24 +23,50 @@ use crate::{explore::Violation, invariants};
 type Map<K, V> = HashMap<K, V, FixedState>;
 /// A node, what happens to it, and whether it dies in it.
 type Turn<I> = (u32, Event<I>, Option<Death>);
-/// What became of a node, and what left it.
-type Turned<N> = (Arc<N>, Rc<[Out]>);
-
-/// What left a node, and nothing else came of it.
+/// What becomes of a node in a turn, and what leaves it.
+type Turned<N> = (Arc<N>, Said);
+/// What leaves a node.
 type Said = Rc<[Out]>;
+
+/// A node, of either kind.
+pub(crate) trait Remembered: Clone {
+    /// What of it decides the future.
+    type Key: Clone + Eq + Hash;
+    /// What happens to it.
+    type Input: Clone + Eq + Hash;
+
+    /// See [`Remembered::Key`].
+    fn key(&self) -> Self::Key;
+    /// What does not hold in it.
+    fn violation(&self, plan: &Plan) -> Option<Violation>;
+    /// What a peer says arrives.
+    fn received(message: pact::Message) -> Self::Input;
+    /// What follows from what happens, until it dies if it is to die.
+    fn turn(&mut self, plan: &Plan, event: Event<Self::Input>, death: Option<Death>) -> Vec<Out>;
+    /// What is known of nodes of its kind.
+    fn known(memo: &Memo) -> &Known<Self>;
+    /// The same, to be added to.
+    fn known_mut(memo: &mut Memo) -> &mut Known<Self>;
+}
 
 /// Nodes, messages and turns.
 #[derive(Default)]
-pub struct Memo {
-    coordinators: Table<CoordinatorKey, Checked<Coordinator>>,
-    shards: Table<(u8, ShardKey), Checked<ShardNode>>,
+pub(crate) struct Memo {
+    coordinators: Known<Coordinator>,
+    shards: Known<ShardNode>,
     packets: Table<Packet, Packet>,
     /// The numbers of those that stand for their like, by address: they are never let go.
-    known: Map<usize, u32>,
-    coordinated: Map<Turn<(usize, transaction::Input)>, Turned<Coordinator>>,
-    served: Map<Turn<shard::Input>, Turned<ShardNode>>,
-    /// What nodes say to messages that change nothing; absent if they do. By place and numbers.
-    unmoved: Map<(Place, u32, u32), Option<Said>>,
+    packets_at: Map<usize, u32>,
+}
+
+/// The nodes of one kind, and their turns.
+pub(crate) struct Known<N: Remembered> {
+    states: Table<N::Key, Checked<N>>,
+    /// As for messages.
+    at: Map<usize, u32>,
+    turns: Map<Turn<N::Input>, Turned<N>>,
+    /// By node and message between peers: what the node says to it; absent if it changes the node.
+    unmoved: Map<(u32, u32), Option<Said>>,
 }
 
 /// A node's state, and what does not hold in it.
@@ -49,59 +75,46 @@ struct Checked<N> {
     violation: Option<Violation>,
 }
 
+impl<N: Remembered> Default for Known<N> {
+    fn default() -> Self {
+        let (at, turns, unmoved) = (Map::default(), Map::default(), Map::default());
+        Self { states: Table::default(), at, turns, unmoved }
+    }
+}
+
 fn address<T>(shared: &Arc<T>) -> usize {
     Arc::as_ptr(shared) as usize
 }
 
 impl Memo {
-    /// The number of a coordinator's state.
-    pub fn coordinator(&mut self, plan: &Plan, node: &Arc<Coordinator>) -> u32 {
-        if let Some(number) = self.known.get(&address(node)) {
+    /// The number of a node's state.
+    pub fn number<N: Remembered>(&mut self, plan: &Plan, node: &Arc<N>) -> u32 {
+        let known = N::known_mut(self);
+        if let Some(number) = known.at.get(&address(node)) {
             return *number;
         }
-        let key = CoordinatorKey::of(node);
-        let number = self.coordinators.number(&key, |_| Checked {
+        let number = known.states.number(&node.key(), |_| Checked {
             node: Arc::clone(node),
-            violation: invariants::check_coordinator(plan, node).err(),
+            violation: node.violation(plan),
         });
-        self.known.insert(address(&self.coordinators.get(number).node), number);
+        known.at.insert(address(&known.states.get(number).node), number);
         number
     }
 
-    /// The number of a shard's state.
-    pub fn shard(&mut self, plan: &Plan, node: &Arc<ShardNode>) -> u32 {
-        if let Some(number) = self.known.get(&address(node)) {
-            return *number;
-        }
-        let key = (node.number, ShardKey::of(node));
-        let number = self.shards.number(&key, |_| Checked {
-            node: Arc::clone(node),
-            violation: invariants::check_shard(plan, node.number, node).err(),
-        });
-        self.known.insert(address(&self.shards.get(number).node), number);
-        number
+    /// The node's state of that number, and what does not hold in it.
+    pub fn node<N: Remembered>(&self, number: u32) -> (&Arc<N>, Option<&Violation>) {
+        let Checked { node, violation } = N::known(self).states.get(number);
+        (node, violation.as_ref())
     }
 
     /// The number of a message.
     pub fn packet(&mut self, packet: &Packet) -> u32 {
-        if let Some(number) = self.known.get(&address(packet)) {
+        if let Some(number) = self.packets_at.get(&address(packet)) {
             return *number;
         }
         let number = self.packets.number(packet, Arc::clone);
-        self.known.insert(address(self.packets.get(number)), number);
+        self.packets_at.insert(address(self.packets.get(number)), number);
         number
-    }
-
-    /// The coordinator of that number, and what does not hold in it.
-    pub fn coordinator_at(&self, number: u32) -> (&Arc<Coordinator>, Option<&Violation>) {
-        let Checked { node, violation } = self.coordinators.get(number);
-        (node, violation.as_ref())
-    }
-
-    /// The shard of that number, and what does not hold in it.
-    pub fn shard_at(&self, number: u32) -> (&Arc<ShardNode>, Option<&Violation>) {
-        let Checked { node, violation } = self.shards.get(number);
-        (node, violation.as_ref())
     }
 
     /// The message of that number.
@@ -109,89 +122,48 @@ impl Memo {
         self.packets.get(number)
     }
 
-    /// A turn of a coordinator.
-    pub(super) fn coordinate(
+    /// A turn of a node.
+    pub(super) fn turn<N: Remembered>(
         &mut self,
         plan: &Plan,
-        node: &Arc<Coordinator>,
-        event: Event<(usize, transaction::Input)>,
+        node: &Arc<N>,
+        event: Event<N::Input>,
         death: Option<Death>,
-    ) -> Turned<Coordinator> {
-        let key = (self.coordinator(plan, node), event, death);
-        if let Some(turned) = self.coordinated.get(&key) {
+    ) -> Turned<N> {
+        let key = (self.number(plan, node), event, death);
+        if let Some(turned) = N::known(self).turns.get(&key) {
             return turned.clone();
         }
-        let mut after = Coordinator::clone(self.coordinator_at(key.0).0);
+        let mut after = N::clone(self.node::<N>(key.0).0);
         let out = self.alike(after.turn(plan, key.1.clone(), death));
-        let number = self.coordinator(plan, &Arc::new(after));
-        let turned = (Arc::clone(self.coordinator_at(number).0), out);
-        self.coordinated.insert(key, turned.clone());
+        let number = self.number(plan, &Arc::new(after));
+        let turned = (Arc::clone(self.node(number).0), out);
+        N::known_mut(self).turns.insert(key, turned.clone());
         turned
     }
 
-    /// A turn of a shard.
-    pub(super) fn serve(
+    /// What a node says to a message between peers, if that is all that comes of it.
+    pub(super) fn unmoved<N: Remembered>(
         &mut self,
         plan: &Plan,
-        node: &Arc<ShardNode>,
-        event: Event<shard::Input>,
-        death: Option<Death>,
-    ) -> Turned<ShardNode> {
-        let key = (self.shard(plan, node), event, death);
-        if let Some(turned) = self.served.get(&key) {
-            return turned.clone();
-        }
-        let mut after = ShardNode::clone(self.shard_at(key.0).0);
-        let out = self.alike(after.turn(plan, key.1.clone(), death));
-        let number = self.shard(plan, &Arc::new(after));
-        let turned = (Arc::clone(self.shard_at(number).0), out);
-        self.served.insert(key, turned.clone());
-        turned
-    }
-
-    /// What a coordinator says to a message between peers, if that is all.
-    pub(super) fn unmoved_coordinator(
-        &mut self,
-        plan: &Plan,
-        node: &Arc<Coordinator>,
+        node: &Arc<N>,
         packet: &Packet,
     ) -> Option<Said> {
-        let number = self.coordinator(plan, node);
-        let key = (Place::Coordinator(node.number), number, self.packet(packet));
-        if let Some(known) = self.unmoved.get(&key) {
+        let number = self.number(plan, node);
+        let key = (number, self.packet(packet));
+        if let Some(known) = N::known(self).unmoved.get(&key) {
             return known.clone();
         }
         let Message::Peer(.., message) = &**packet else { return None };
-        let (of, message) = (transaction_of(message.pact.run), message.clone());
-        let event = Event::Input((of, transaction::Input::Received { message }));
-        let (after, out) = self.coordinate(plan, node, event, None);
-        let said = (self.coordinator(plan, &after) == number).then_some(out);
-        self.unmoved.insert(key, said.clone());
-        said
-    }
-
-    /// The same for a shard.
-    pub(super) fn unmoved_shard(
-        &mut self,
-        plan: &Plan,
-        node: &Arc<ShardNode>,
-        packet: &Packet,
-    ) -> Option<Said> {
-        let number = self.shard(plan, node);
-        let key = (Place::Shard(node.number), number, self.packet(packet));
-        if let Some(known) = self.unmoved.get(&key) {
-            return known.clone();
-        }
-        let Message::Peer(.., message) = &**packet else { return None };
-        let event = Event::Input(shard::Input::Received { message: message.clone() });
-        let (after, out) = self.serve(plan, node, event, None);
-        let said = (self.shard(plan, &after) == number).then_some(out);
-        self.unmoved.insert(key, said.clone());
+        let event = Event::Input(N::received(message.clone()));
+        let (after, out) = self.turn(plan, node, event, None);
+        let said = (self.number(plan, &after) == number).then_some(out);
+        N::known_mut(self).unmoved.insert(key, said.clone());
         said
     }
 
     /// Puts for each message the one that stands for its like.
-    fn alike(&mut self, out: Vec<Out>) -> Rc<[Out]> {
+    fn alike(&mut self, out: Vec<Out>) -> Said {
         let alike = |out| match out {
             Out::Send(packet) => {
                 let number = self.packet(&packet);
@@ -200,5 +172,63 @@ impl Memo {
             out => out,
         };
         out.into_iter().map(alike).collect()
+    }
+}
+
+impl Remembered for Coordinator {
+    type Key = CoordinatorKey;
+    type Input = (usize, transaction::Input);
+
+    fn key(&self) -> CoordinatorKey {
+        CoordinatorKey::of(self)
+    }
+
+    fn violation(&self, plan: &Plan) -> Option<Violation> {
+        invariants::check_coordinator(plan, self).err()
+    }
+
+    fn received(message: pact::Message) -> Self::Input {
+        (transaction_of(message.pact.run), transaction::Input::Received { message })
+    }
+
+    fn turn(&mut self, plan: &Plan, event: Event<Self::Input>, death: Option<Death>) -> Vec<Out> {
+        self.turn(plan, event, death)
+    }
+
+    fn known(memo: &Memo) -> &Known<Self> {
+        &memo.coordinators
+    }
+
+    fn known_mut(memo: &mut Memo) -> &mut Known<Self> {
+        &mut memo.coordinators
+    }
+}
+
+impl Remembered for ShardNode {
+    type Key = (u8, ShardKey);
+    type Input = shard::Input;
+
+    fn key(&self) -> Self::Key {
+        (self.number, ShardKey::of(self))
+    }
+
+    fn violation(&self, plan: &Plan) -> Option<Violation> {
+        invariants::check_shard(plan, self.number, self).err()
+    }
+
+    fn received(message: pact::Message) -> shard::Input {
+        shard::Input::Received { message }
+    }
+
+    fn turn(&mut self, plan: &Plan, event: Event<shard::Input>, death: Option<Death>) -> Vec<Out> {
+        self.turn(plan, event, death)
+    }
+
+    fn known(memo: &Memo) -> &Known<Self> {
+        &memo.shards
+    }
+
+    fn known_mut(memo: &mut Memo) -> &mut Known<Self> {
+        &mut memo.shards
     }
 }

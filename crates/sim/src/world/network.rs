@@ -5,7 +5,7 @@ use std::sync::Arc;
 use handfast_core::{
     pact,
     shard::Inquired,
-    vote::{Ack, Vote},
+    vote::{Ack, Reply, Vote},
 };
 
 use super::{Branch, Place, Plan};
@@ -20,8 +20,14 @@ pub enum Message {
     Call(Branch, Call),
     /// A branch answers the prepare.
     Vote(Branch, Vote),
+    /// A service answers the do of a step.
+    Reply(Branch, Reply),
     /// A branch answers the decision.
     Ack(Branch, Ack),
+    /// Whether its caller's local transaction committed is asked, at the place of a branch.
+    Ask(Branch),
+    /// It has, or never will.
+    AskedBack(Branch, bool),
     /// A shard asks what was decided about a branch.
     Inquiry(Branch),
     /// What the shard is told.
@@ -45,6 +51,12 @@ pub enum Call {
     },
     /// To roll back.
     Abort,
+    /// To do a step.
+    Do,
+    /// To undo it.
+    Undo,
+    /// To take a delivery.
+    Take,
     /// To end as found by a search, whose answer nobody waits for.
     Orphan {
         /// How.
@@ -56,10 +68,14 @@ impl Message {
     /// Who sent it.
     pub fn from(&self, plan: &Plan) -> Place {
         match self {
-            Self::Call(branch, _) | Self::Told(branch, _) => Place::Coordinator(branch.coordinator),
-            Self::Vote(branch, _) | Self::Ack(branch, _) | Self::Inquiry(branch) => {
-                plan.branch(*branch).at
+            Self::Call(branch, _) | Self::Told(branch, _) | Self::Ask(branch) => {
+                Place::Coordinator(branch.coordinator)
             }
+            Self::Vote(branch, _)
+            | Self::AskedBack(branch, _)
+            | Self::Reply(branch, _)
+            | Self::Ack(branch, _)
+            | Self::Inquiry(branch) => plan.branch(*branch).at,
             Self::Peer(from, ..) => *from,
         }
     }
@@ -67,10 +83,14 @@ impl Message {
     /// To whom.
     pub fn to(&self, plan: &Plan) -> Place {
         match self {
-            Self::Call(branch, _) | Self::Told(branch, _) => plan.branch(*branch).at,
-            Self::Vote(branch, _) | Self::Ack(branch, _) | Self::Inquiry(branch) => {
-                Place::Coordinator(branch.coordinator)
+            Self::Call(branch, _) | Self::Told(branch, _) | Self::Ask(branch) => {
+                plan.branch(*branch).at
             }
+            Self::Vote(branch, _)
+            | Self::AskedBack(branch, _)
+            | Self::Reply(branch, _)
+            | Self::Ack(branch, _)
+            | Self::Inquiry(branch) => Place::Coordinator(branch.coordinator),
             Self::Peer(_, to, _) => *to,
         }
     }
@@ -79,7 +99,10 @@ impl Message {
     pub fn branch(&self) -> Option<Branch> {
         match self {
             Self::Call(branch, _)
+            | Self::Ask(branch)
+            | Self::AskedBack(branch, _)
             | Self::Vote(branch, _)
+            | Self::Reply(branch, _)
             | Self::Ack(branch, _)
             | Self::Inquiry(branch)
             | Self::Told(branch, _) => Some(*branch),
@@ -91,10 +114,15 @@ impl Message {
     pub fn is_about(&self, branch: Branch) -> bool {
         match self {
             Self::Call(_, Call::Orphan { .. })
+            | Self::Ask(_)
+            | Self::AskedBack(..)
             | Self::Inquiry(_)
             | Self::Told(..)
             | Self::Peer(..) => false,
-            Self::Call(about, _) | Self::Vote(about, _) | Self::Ack(about, _) => *about == branch,
+            Self::Call(about, _)
+            | Self::Vote(about, _)
+            | Self::Reply(about, _)
+            | Self::Ack(about, _) => *about == branch,
         }
     }
 }

@@ -88,8 +88,9 @@ where
         if up.has_notes()
             && let Some((saved, _)) = up.machine(stream)
         {
-            let is_new = match self.durable.get(stream) {
-                Some(durable) => durable != saved,
+            let last = self.unsynced.get(stream).or_else(|| self.durable.get(stream));
+            let is_new = match last {
+                Some(last) => last != saved,
                 None => *saved != M::Saved::default(),
             };
             if is_new {
@@ -103,6 +104,7 @@ where
     pub fn flush(&mut self) {
         let up = self.up.as_mut().expect("a node that is down writes nothing");
         up.flush(0).expect("a memory log without a bound takes everything");
+        up.retire();
         self.durable.append(&mut self.unsynced);
     }
 
@@ -142,6 +144,7 @@ where
         let before = death.is_some().then(|| (up.log().clone(), self.durable.clone()));
         let mut effects =
             up.commit(staged, 0).expect("a memory log without a bound takes everything");
+        up.retire();
         if !up.has_notes() {
             self.durable.append(&mut self.unsynced);
         }

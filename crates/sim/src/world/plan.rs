@@ -1,19 +1,31 @@
-//! What a world is made of, what its callers want, and what may go wrong in it.
+//! What a world is made of, and what may go wrong in it.
 
 use std::sync::Arc;
 
 use handfast_core::{
     id::{BranchId, Cluster, RunId},
-    pact::{Pact, Way},
-    transaction::{AckWhen, Index},
-    work::{KeyOp, Value},
+    pact::Pact,
+    transaction::Index,
+    work::Value,
 };
+use serde::{Deserialize, Serialize};
+
+use super::{BranchWish, Wish};
 
 /// Most transactions in one world: a run's number says which one it is of.
 pub const TRANSACTIONS_MAX: usize = 16;
 
+/// Most nodes of one kind: what was touched is a bit for each.
+const PLACES_MAX: u8 = 32;
+
+/// Most branches of a transaction: each has a letter.
+const BRANCHES_MAX: usize = 8;
+
+/// Most that a key holds at first, or a branch adds: sums stay far from overflow.
+const AMOUNT_MAX: u64 = 1 << 40;
+
 /// Somebody in a world, by kind and number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Place {
     /// A node that coordinates; its cluster is named after it.
     Coordinator(u8),
@@ -78,8 +90,13 @@ impl Branch {
     }
 }
 
-fn cluster(coordinator: u8) -> Cluster {
-    Cluster::new(&Place::Coordinator(coordinator).to_string()).expect("a short word")
+fn clusters(coordinators: u8) -> Vec<Cluster> {
+    let name = |number| Place::Coordinator(number).to_string();
+    (0..coordinators).map(|number| Cluster::new(&name(number)).expect("a short word")).collect()
+}
+
+fn gids(transactions: usize) -> Vec<Arc<str>> {
+    (0..transactions).map(|number| format!("t{number}").into()).collect()
 }
 
 /// Which transaction a run is of.
@@ -93,7 +110,7 @@ pub fn run_number(transaction: usize, attempt: usize) -> u64 {
 }
 
 /// What a world is made of and what may happen in it. It never changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Plan {
     /// How many coordinators there are.
     pub coordinators: u8,
@@ -124,58 +141,18 @@ pub struct Plan {
     /// Who may die; anybody if empty.
     pub mortals: Vec<Place>,
     /// What is wrong on purpose.
+    #[serde(skip)]
     pub mutant: Option<crate::mutants::Mutant>,
     /// The transactions' gids.
+    #[serde(skip)]
     pub gids: Vec<Arc<str>>,
     /// The names of the coordinators' clusters.
+    #[serde(skip)]
     pub clusters: Vec<Cluster>,
 }
 
-/// A transaction that a caller wants.
-#[derive(Clone, Debug)]
-pub struct Wish {
-    /// Who is asked.
-    pub coordinator: u8,
-    /// Its branches.
-    pub branches: Vec<BranchWish>,
-    /// When the caller is answered.
-    pub ack: AckWhen,
-    /// Whether the caller looks before it commits.
-    pub hold: bool,
-    /// Whether its one branch can commit in one phase.
-    pub one_phase: bool,
-    /// How it is decided if not by the coordinator's log alone.
-    pub decide: Option<Way>,
-    /// Paxos commit: the shards that are acceptors beside the coordinator.
-    pub acceptors: Vec<Place>,
-    /// How often callers begin it: the first time, doubled, again after a crash.
-    pub begins: u8,
-    /// How often somebody wants it aborted.
-    pub aborts: u8,
-}
-
-/// A branch that a caller wants.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BranchWish {
-    /// Where.
-    pub at: Place,
-    /// What to add to which key; nothing at a database.
-    pub adds: Vec<(String, i64)>,
-}
-
-impl BranchWish {
-    /// What it does at a shard.
-    pub fn ops(&self) -> Vec<KeyOp> {
-        let op = |(key, by): &(String, i64)| match by {
-            0 => KeyOp::Get { key: key.clone() },
-            _ => KeyOp::Add { key: key.clone(), by: *by, min: Some(0), max: None },
-        };
-        self.adds.iter().map(op).collect()
-    }
-}
-
 /// What a database that is asked to prepare may say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Cast {
     /// It prepares.
     Yes,
@@ -186,7 +163,7 @@ pub enum Cast {
 }
 
 /// How long those wait who wait for messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Patience {
     /// Any timer may fire at any time: nobody knows how long a message takes.
     None,
@@ -203,7 +180,7 @@ pub enum Patience {
 }
 
 /// When coordinators search for orphans.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Searches {
     /// Never.
     Never,
@@ -214,7 +191,9 @@ pub enum Searches {
 }
 
 /// How often what may go wrong. Part of a world's state: what is left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Budget {
     /// Deaths of nodes.
     pub crashes: u16,
@@ -234,49 +213,8 @@ pub struct Budget {
     pub revivals: u16,
     /// Times that somebody who waits for others in order to decide stops waiting.
     pub ballots: u16,
-}
-
-impl std::fmt::Display for Wish {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "c{} begins", self.coordinator)?;
-        for (branch, name) in self.branches.iter().zip('A'..) {
-            write!(f, " {name}@{}", branch.at)?;
-            branch.adds.iter().try_for_each(|(key, by)| write!(f, " {key} {by:+}"))?;
-        }
-        let words = [
-            (self.ack == AckWhen::Applied, " applied"),
-            (self.hold, " hold"),
-            (self.one_phase, " one-phase"),
-        ];
-        let words = words.iter().filter(|(is_so, _)| *is_so);
-        words.map(|(_, word)| word).try_for_each(|word| f.write_str(word))?;
-        self.decide.map_or(Ok(()), |way| write!(f, " {way:?}"))
-    }
-}
-
-impl Wish {
-    /// A transaction over these places: the first gives to the others what they get, at shards.
-    pub fn over(places: &[Place]) -> Self {
-        let adds = |at: &Place, by| match at {
-            Place::Shard(_) => vec![("alice".to_owned(), by)],
-            _ => Vec::new(),
-        };
-        let given = |(index, at): (usize, &Place)| {
-            let by = if index == 0 { -30 * (places.len().max(2) as i64 - 1) } else { 30 };
-            BranchWish { at: *at, adds: adds(at, by) }
-        };
-        Self {
-            coordinator: 0,
-            branches: places.iter().enumerate().map(given).collect(),
-            ack: AckWhen::Decided,
-            hold: false,
-            one_phase: false,
-            decide: None,
-            acceptors: Vec::new(),
-            begins: 1,
-            aborts: 0,
-        }
-    }
+    /// With [`Patience::Suspicion`]: times that a member takes over; any number if absent.
+    pub takeovers: Option<u16>,
 }
 
 impl Plan {
@@ -299,10 +237,10 @@ impl Plan {
         });
         Self {
             coordinators: coordinators.unwrap_or_default(),
-            clusters: (0..coordinators.unwrap_or_default()).map(cluster).collect(),
+            clusters: clusters(coordinators.unwrap_or_default()),
             shards: shards.max().unwrap_or_default(),
             databases: databases.max().unwrap_or_default(),
-            gids: (0..transactions.len()).map(|number| format!("t{number}").into()).collect(),
+            gids: gids(transactions.len()),
             transactions,
             casts: vec![Cast::Yes],
             loaded: 100,
@@ -317,6 +255,59 @@ impl Plan {
             mutant: None,
         }
     }
+
+    /// With so many nodes of ours, though some may have nothing to do.
+    pub(crate) fn of_nodes(self, coordinators: u8, shards: u8) -> Self {
+        Self { coordinators, shards, clusters: clusters(coordinators), ..self }
+    }
+
+    /// The plan as JSON, which says everything but what is wrong on purpose.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).expect("a plan has no maps with odd keys")
+    }
+
+    /// Reads what [`Plan::to_json`] has written.
+    ///
+    /// # Errors
+    /// Says why there can be no such world.
+    pub fn of_json(json: &str) -> Result<Self, String> {
+        let mut plan: Self = serde_json::from_str(json).map_err(|cause| cause.to_string())?;
+        plan.check()?;
+        plan.clusters = clusters(plan.coordinators);
+        plan.gids = gids(plan.transactions.len());
+        Ok(plan)
+    }
+
+    /// Whether whoever walks may count on the plan. Those that are made are right.
+    fn check(&self) -> Result<(), String> {
+        let most = PLACES_MAX.max(self.coordinators).max(self.shards).max(self.databases);
+        if most > PLACES_MAX || self.transactions.len() > TRANSACTIONS_MAX {
+            return Err(format!("at most {PLACES_MAX} places and {TRANSACTIONS_MAX} transactions"));
+        }
+        for (number, wish) in self.transactions.iter().enumerate() {
+            if wish.coordinator >= self.coordinators {
+                return Err(format!("t{number} has no coordinator"));
+            }
+            if !(1..=BRANCHES_MAX).contains(&wish.branches.len()) || wish.acceptors.len() > 8 {
+                return Err(format!("t{number} has 1 to {BRANCHES_MAX} branches, and 8 acceptors"));
+            }
+            let is_there = |place: &Place| match *place {
+                Place::Shard(number) => number < self.shards,
+                Place::Database(number) => number < self.databases,
+                Place::Coordinator(_) => false,
+            };
+            let places = wish.branches.iter().map(|branch| &branch.at).chain(&wish.acceptors);
+            if let Some(place) = places.into_iter().find(|place| !is_there(place)) {
+                return Err(format!("t{number} is at {place}, where no branch can be"));
+            }
+            let adds = wish.branches.iter().flat_map(|branch| &branch.adds).map(|(_, by)| by);
+            if adds.chain([&self.loaded]).any(|amount| amount.unsigned_abs() > AMOUNT_MAX) {
+                return Err(format!("t{number} adds more than {AMOUNT_MAX}"));
+            }
+        }
+        Ok(())
+    }
+
     /// The keys at a shard, with what they hold at first.
     pub fn keys(&self, shard: u8) -> std::collections::BTreeMap<String, Value> {
         let here = |branch: &&BranchWish| branch.at == Place::Shard(shard);

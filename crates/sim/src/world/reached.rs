@@ -1,6 +1,9 @@
 //! Which marks a state shows.
 
-use handfast_core::transaction::{Answer, Decision, Fate, Known, Voted};
+use handfast_core::{
+    plan::Kind,
+    transaction::{Answer, Decision, Fate, Known, Voted},
+};
 
 use super::{Place, SHARD, State, World};
 use crate::marks::{Mark, Marks};
@@ -44,6 +47,7 @@ impl World {
         let has = |vote| known.branches.iter().any(|branch| branch.vote == vote);
         let was_stuck = || known.branches.iter().any(|b| matches!(b.fate, Fate::Stuck(_)));
         let delegated = self.plan.transactions[transaction].one_phase && has(Voted::Yes);
+        self.mark_plan(known, marks);
         let (mixed, finished) = (known.is_mixed(), known.finished);
         marks.reach_if(commit && has(Voted::ReadOnly), Mark::CommittedReadOnly);
         marks.reach_if(known.decision.is_none() && delegated, Mark::Delegated);
@@ -56,6 +60,32 @@ impl World {
         marks.reach_if(mixed && finished, Mark::MixedFinished);
         marks.reach_if(known.is_stuck() && was_stuck(), Mark::Stuck);
         marks.reach_if(finished && was_stuck(), Mark::StuckFinished);
+    }
+
+    fn mark_plan(&self, known: &Known, marks: &mut Marks) {
+        if known.plan.is_none() {
+            return;
+        }
+        let commit = known.decision == Some(Decision::Commit);
+        for (branch, state) in self.states_of(known.run) {
+            let fate = &known.branches[usize::from(branch.index)].fate;
+            match known.kind(branch.index) {
+                Kind::Prepare => continue,
+                Kind::Step => {
+                    marks.reach_if(commit && *state == State::Done, Mark::StepsDone);
+                    marks.reach_if(*state == State::RolledBack, Mark::Undone);
+                    let is_told = matches!(known.decision, Some(Decision::Abort(_)));
+                    let may_be = known.branches[usize::from(branch.index)].vote == Voted::Unknown;
+                    let is_barred = is_told && may_be && *state == State::Aborted;
+                    marks.reach_if(is_barred, Mark::Barred);
+                }
+                Kind::Deliver => marks.reach_if(*state == State::Done, Mark::Delivered),
+            }
+            marks.reach_if(matches!(fate, Fate::Stuck(_)), Mark::StepStuck);
+        }
+        let coordinator = self.plan.wish(known.run).coordinator;
+        let is_later = self.coordinator(coordinator).epoch > known.run.epoch;
+        marks.reach_if(is_later && commit, Mark::Resumed);
     }
 
     /// Branches that are prepared, while their coordinator is down.

@@ -7,7 +7,7 @@ use handfast_core::{
     pact::{self, Word},
     shard::{self, Inquired},
     transaction::{AckWhen, Answer, Decision, Input},
-    vote::{Ack, Vote},
+    vote::{Ack, Proof, Reply, Vote},
 };
 
 use super::{
@@ -48,7 +48,7 @@ impl World {
             Some(memo) => {
                 let at = usize::from(number);
                 let node = &self.coordinators[at];
-                let (after, out) = memo.borrow_mut().coordinate(&plan, node, event, death);
+                let (after, out) = memo.borrow_mut().turn(&plan, node, event, death);
                 self.coordinators[at] = after;
                 out.iter().cloned().for_each(|out| self.release(out));
             }
@@ -79,7 +79,7 @@ impl World {
         match self.memo.clone() {
             Some(memo) => {
                 let at = usize::from(number);
-                let (after, out) = memo.borrow_mut().serve(&plan, &self.shards[at], event, death);
+                let (after, out) = memo.borrow_mut().turn(&plan, &self.shards[at], event, death);
                 self.touched.shards |= 1 << number;
                 self.shards[at] = after;
                 out.iter().cloned().for_each(|out| self.release(out));
@@ -96,6 +96,9 @@ impl World {
         match out {
             Out::Reply(transaction, request, answer) => self.hear(transaction, request, &answer),
             Out::ClosedAmiss(transaction) => self.ledger_mut(transaction).closed_amiss = true,
+            Out::CalledAmiss(branch, why) => {
+                self.ledger_mut(branch.transaction()).called_amiss = Some((branch.index, why));
+            }
             Out::Send(packet) => {
                 if let Message::Peer(from, _, message) = &*packet {
                     self.overhear(*from, message);
@@ -186,7 +189,22 @@ impl World {
                 Place::Coordinator(_) => unreachable!("branches are at shards and databases"),
             },
             Message::Vote(branch, vote) => self.voted(*branch, vote.clone(), death),
+            Message::Reply(branch, reply) => self.answered(*branch, reply.clone(), death),
             Message::Ack(branch, ack) => self.acked(*branch, ack.clone(), death),
+            Message::Ask(branch) => {
+                self.marks.reach(Mark::AskedBack);
+                let facts = self.ledger_mut(branch.transaction());
+                let committed = *facts.local.get_or_insert(false);
+                self.send(Message::AskedBack(*branch, committed));
+            }
+            Message::AskedBack(branch, committed) => {
+                let reply = match committed {
+                    true => Reply::Done(Proof::default()),
+                    false => Reply::Refused(text::refusal()),
+                };
+                let input = Input::AskedBack { run: branch.run, reply };
+                self.coordinate(branch.coordinator, branch.transaction(), input, death);
+            }
             Message::Inquiry(branch) => {
                 let (request, run) = (request::of_a_shard(*branch), branch.run);
                 let input = Input::Inquired { request, run };
@@ -240,6 +258,7 @@ impl World {
             Call::Orphan { committed: false } => {
                 shard::Input::Abort { request: RequestId(0), branch: id }
             }
+            Call::Do | Call::Undo | Call::Take => unreachable!("shards do no steps"),
         };
         self.shard_turn(number, input, death);
     }
@@ -267,6 +286,21 @@ impl World {
                     }
                     _ => Message::Ack(branch, Ack::Finished),
                 },
+                Call::Do => Message::Reply(
+                    branch,
+                    match database.act(branch, cast) {
+                        State::Done => Reply::Done(Proof::default()),
+                        _ => Reply::Refused(text::refusal()),
+                    },
+                ),
+                Call::Undo => {
+                    database.undo(branch, fences);
+                    Message::Ack(branch, Ack::Finished)
+                }
+                Call::Take => {
+                    database.act(branch, Cast::Yes);
+                    Message::Ack(branch, Ack::Finished)
+                }
                 Call::Orphan { committed } => {
                     let state = if committed { State::Committed } else { State::RolledBack };
                     database.end(branch, state, false);

@@ -18,10 +18,10 @@ impl World {
                 // is found prepared, passes for dead.
                 Search::Judged(self.judged(number, self.next_branches(number).into_iter()))
             }
-            Search::None => Search::Listed(self.prepared(number)),
+            Search::None => Search::Listed(self.prepared(number).collect()),
             Search::Listed(listed) => Search::Judged(self.judged(number, listed.iter().copied())),
             Search::Judged(judged) => {
-                let prepared = self.prepared(number);
+                let prepared: Vec<_> = self.prepared(number).collect();
                 let orphans = judged.iter().filter(|(branch, _)| prepared.contains(branch));
                 for (branch, decided) in orphans.copied().collect::<Vec<_>>() {
                     let committed = decided == Some(true);
@@ -67,14 +67,13 @@ impl World {
     }
 
     /// What is prepared of a coordinator's branches at all whom it reaches.
-    pub fn prepared(&self, number: u8) -> Vec<Branch> {
+    pub fn prepared(&self, number: u8) -> impl Iterator<Item = Branch> {
         let own = Place::Coordinator(number);
-        let own = self.branches().filter(|branch| {
-            let at = self.plan.branch(*branch).at;
-            branch.coordinator == number
-                && self.is_reached(own, at)
-                && self.state(*branch) == State::Prepared
+        let prepared = self.states.iter().filter(move |(branch, state)| {
+            *state == State::Prepared
+                && branch.coordinator == number
+                && self.is_reached(own, self.plan.branch(*branch).at)
         });
-        own.collect()
+        prepared.map(|(branch, _)| *branch)
     }
 }

@@ -21,7 +21,11 @@ impl Display for Message {
         match self {
             Self::Call(branch, call) => write!(f, "{call} {branch}"),
             Self::Vote(branch, vote) => write!(f, "voted {branch} {vote}"),
+            Self::Reply(branch, reply) => write!(f, "answered {branch} {reply}"),
             Self::Ack(branch, ack) => write!(f, "acked {branch} {ack}"),
+            Self::Ask(branch) => write!(f, "ask {branch}"),
+            Self::AskedBack(branch, true) => write!(f, "asked back {branch} committed"),
+            Self::AskedBack(branch, false) => write!(f, "asked back {branch} never"),
             Self::Inquiry(branch) => write!(f, "inquired {branch}"),
             Self::Told(branch, answer) => write!(f, "answered {branch} {answer}"),
             Self::Peer(from, to, message) => {
@@ -39,6 +43,9 @@ impl Display for Call {
             Self::Commit { one_phase: false } => "commit",
             Self::Commit { one_phase: true } => "commit one-phase",
             Self::Abort => "abort",
+            Self::Do => "do",
+            Self::Undo => "undo",
+            Self::Take => "deliver",
             Self::Orphan { committed: false } => "abort orphan",
             Self::Orphan { committed: true } => "commit orphan",
         })
@@ -60,7 +67,7 @@ impl Display for Step {
         match self {
             Self::Deliver(packet, cast) => {
                 write!(f, "{packet}")?;
-                let asks = matches!(**packet, Message::Call(_, Call::Prepare { .. }));
+                let asks = matches!(**packet, Message::Call(_, Call::Prepare { .. } | Call::Do));
                 f.write_str(match cast {
                     Cast::No if asks => ", votes no",
                     Cast::ReadOnly if asks => ", votes read-only",
@@ -87,6 +94,7 @@ impl Display for Person {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begins => f.write_str("begin"),
+            Self::CommitsLocally => f.write_str("commits locally"),
             Self::Commits => f.write_str("commit-asked"),
             Self::Aborts => f.write_str("abort-asked"),
             Self::Resolves(branch, true) => write!(f, "resolved {branch} committed"),

@@ -23,6 +23,10 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
         let what = format!("{} faults need {} shards as acceptors", args.faults, 2 * args.faults);
         return Err(Failure::new(Exit::Usage, what).cure("give more --branches"));
     }
+    if args.what != What::Paxos && args.leaders > 1 {
+        let what = "--leaders is about Paxos commit: nobody else leads beside a coordinator";
+        return Err(Failure::new(Exit::Usage, what).cure("check paxos, or leave it out"));
+    }
     let place = if at_databases { Place::Database } else { Place::Shard };
     let places: Vec<_> = (0..args.branches).map(place).collect();
     let wish = Wish { begins: args.begins, aborts: args.aborts, ..Wish::over(&places) };
@@ -32,8 +36,11 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
         What::ThreePhase => 6,
         What::Paxos | What::TwoPhase | What::Shards | What::Published => 0,
     });
-    let delays = delays + args.leaders - 1;
-    plan.budget = Budget { crashes, drops, duplicates, delays, cuts, ballots, ..plan.budget };
+    // A member that takes a living coordinator for dead does not wait for its answer.
+    let takeovers = (args.leaders > 1).then(|| args.leaders - 1);
+    let delays = delays + takeovers.unwrap_or_default();
+    plan.budget =
+        Budget { crashes, drops, duplicates, delays, cuts, ballots, takeovers, ..plan.budget };
     plan.torn_max = (crashes > 0).then_some(TORN_MAX);
     if at_databases {
         plan.casts = vec![Cast::Yes, Cast::No, Cast::ReadOnly];
@@ -52,7 +59,7 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
 /// What is walked, in a line.
 pub fn covers(plan: &Plan) -> String {
     let wishes: Vec<_> = plan.transactions.iter().map(ToString::to_string).collect();
-    let Budget { crashes, drops, duplicates, delays, cuts, ballots, .. } = plan.budget;
+    let Budget { crashes, drops, duplicates, delays, cuts, ballots, takeovers, .. } = plan.budget;
     let faults = [
         (crashes, "crashes"),
         (drops, "lost messages"),
@@ -60,6 +67,7 @@ pub fn covers(plan: &Plan) -> String {
         (delays, "answers not waited for"),
         (cuts, "cuts"),
         (ballots, "claims again"),
+        (takeovers.unwrap_or_default(), "takeovers"),
     ];
     let faults = faults.iter().filter(|(most, _)| *most > 0);
     let faults: Vec<_> = faults.map(|(most, what)| format!("{what} {most}")).collect();

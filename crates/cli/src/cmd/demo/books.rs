@@ -1,9 +1,10 @@
 //! The proof: every answer against the books of both banks.
 
+use handfast_example_kit::Answer;
+
 use super::{
     bank::{Bank, Books},
     plan::{BALANCE, Plan, Transfer},
-    teller::Answer,
 };
 
 /// All the money in both banks.

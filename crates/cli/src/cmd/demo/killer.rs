@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use handfast_example_kit::{Process, Screen};
 use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::{
     plan::{Kill, Plan, Victim},
-    process::Process,
-    screen::Screen,
     teller::Tellers,
     world::World,
 };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use handfast_example_kit::{Chance, fresh_name};
+
 use crate::args::{Decide, Demo};
 
 /// Accounts in each bank.
@@ -53,9 +55,9 @@ pub const FIRST_NODE_DEAD: Duration = Duration::from_secs(5);
 
 impl Plan {
     pub fn new(args: &Demo) -> Self {
-        let seed = args.seed.unwrap_or_else(|| Chance(crate::output::now_ms()).next() >> 32);
+        let seed = args.seed.unwrap_or_else(Chance::fresh_seed);
         let mut chance = Chance(seed);
-        let name = super::world::fresh_name();
+        let name = fresh_name();
         let transfers = (0..args.transfers).map(|_| Transfer::choose(&mut chance)).collect();
         let kills = kills(args, &mut chance);
         let Demo { clients, decide, .. } = *args;
@@ -110,24 +112,6 @@ fn kills(args: &Demo, chance: &mut Chance) -> Vec<Kill> {
         kills.push(Kill { after: after as u32, victim, dead });
     }
     kills
-}
-
-/// splitmix64: small, and good enough for choices.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// 0 to `bound` - 1; the bias is far below what anybody could see.
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
+use handfast_example_kit::Answer;
 use serde::Serialize;
 
 use super::{
     bank::Books,
     books::{disagreements, sum},
     plan::{FIRST_NODE_DEAD, Plan},
-    teller::Answer,
     world::FIRST_NODE,
 };
 use crate::output::{span, span_of};

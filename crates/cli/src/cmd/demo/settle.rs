@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use handfast_client::{Error, Handfast, Outcome, wire::ListFilter};
+use handfast_example_kit::Answer;
 
-use super::{plan::Plan, teller::Answer, world::World};
+use super::{plan::Plan, world::World};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);

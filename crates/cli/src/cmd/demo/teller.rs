@@ -9,12 +9,12 @@ use std::{
 };
 
 use handfast_client::{Error, Handfast, Outcome};
+use handfast_example_kit::{Answer, Screen};
 use tokio::{sync::watch, task::JoinSet};
 
 use super::{
     bank::Bank,
     plan::{Plan, Transfer},
-    screen::Screen,
     world::World,
 };
 
@@ -28,20 +28,6 @@ const HASTY: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(500))
 /// How long a caller waits after it was told that something is away.
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_LONGEST: Duration = Duration::from_secs(1);
-
-/// What a caller was told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    Committed,
-    /// The branch's part, if it was one, and the code.
-    Aborted(String),
-    /// No connection, or the node was too busy: certainly nothing happened.
-    NotSent,
-    /// Unknown, and what it turned out to be: `None` until then.
-    Unknown(Option<Box<Answer>>),
-    /// Not what this program should ever be told.
-    Wrong(String),
-}
 
 /// The callers at work.
 pub struct Tellers {
@@ -179,20 +165,5 @@ impl Shared {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Answers> {
         self.answers.lock().expect("nothing panics while it is held")
-    }
-}
-
-impl Answer {
-    pub fn of(ended: Result<Outcome, Error>) -> Self {
-        match ended {
-            Ok(Outcome::Committed(_)) => Self::Committed,
-            Ok(Outcome::Aborted(abort)) => Self::Aborted(match abort.branch {
-                Some(branch) => format!("{} ({branch})", abort.code),
-                None => abort.code,
-            }),
-            Ok(Outcome::Unknown(_)) => Self::Unknown(None),
-            Err(Error::Unreachable { .. } | Error::Busy(_)) => Self::NotSent,
-            Err(other) => Self::Wrong(other.to_string()),
-        }
     }
 }

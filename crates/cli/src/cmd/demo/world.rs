@@ -1,18 +1,12 @@
 //! The processes and banks of one demo, in a directory of their own.
 
-use std::{
-    collections::hash_map::RandomState, ffi::OsString, fmt::Write as _, hash::BuildHasher as _,
-    path::Path, sync::Arc,
-};
+use std::{ffi::OsString, fmt::Write as _, path::Path, sync::Arc};
 
 use handfast_client::{Handfast, Shard, wire::FindingLevel};
+use handfast_example_kit::{Process, Screen, fresh_name, process::free_ports};
 use tempfile::TempDir;
 
-use super::{
-    bank::{Bank, ShardBank},
-    process::{Process, free_ports},
-    screen::Screen,
-};
+use super::bank::{Bank, ShardBank};
 
 const STARTS: usize = 5;
 /// What the first of two nodes is called.
@@ -169,13 +163,6 @@ impl World {
         }
         (!said.is_empty()).then(|| said.join("\n"))
     }
-}
-
-/// A name that no other demo has, short enough for a cluster.
-pub fn fresh_name() -> String {
-    // The keys of a new state are random.
-    let random = RandomState::new().hash_one(std::process::id());
-    format!("demo-{:08x}", random as u32)
 }
 
 /// Where a node will be.

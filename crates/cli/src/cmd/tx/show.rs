@@ -1,14 +1,22 @@
 //! One transaction on one page, to be read at three in the morning: first what it means, then what
-//! happens next, then the evidence.
+//! happens next and what can be said, then the evidence.
+
+mod next;
 
 use std::fmt::Write as _;
 
-use handfast_client::wire::{BranchState, BranchView, Decide, State, TimelineEntry, Transaction};
+use handfast_client::wire::{
+    BranchKind, BranchState, BranchView, Decide, State, TimelineEntry, Transaction,
+};
 
 use crate::output::{relative, span, table, utc};
 
+/// Most of an output that is shown; `--json` shows all.
+const OUTPUT_CHARS_MAX: usize = 60;
+
 pub fn page(t: &Transaction, now_ms: u64) -> String {
-    let mut text = format!("{}  {}\n\n", t.gid, state_word(t.state));
+    let stuck = if t.stuck { ", STUCK" } else { "" };
+    let mut text = format!("{}  {}{stuck}\n\n", t.gid, state_word(t.state));
     let _ = writeln!(text, "  {}", meaning(t, now_ms));
     match t.decide {
         Decide::Log => {}
@@ -19,24 +27,22 @@ pub fn page(t: &Transaction, now_ms: u64) -> String {
     }
     if let Some(reason) = &t.reason {
         let branch = reason.branch.as_ref().map(|b| format!("branch {b}: ")).unwrap_or_default();
-        let _ = writeln!(text, "  Because: {branch}{} [{}]", reason.message, reason.code);
+        let _ = writeln!(text, "  Because: {branch}{} [{}]", clean(&reason.message), reason.code);
         if let Some(cure) = &reason.cure {
-            let _ = writeln!(text, "  Cure: {cure}");
+            let _ = writeln!(text, "  Cure: {}", clean(cure));
         }
         if reason.retryable {
             text.push_str("  The same work may succeed under a new gid.\n");
         }
     }
-    for line in next(t, now_ms) {
-        let _ = writeln!(text, "  Next: {line}");
-    }
+    text.push_str(&undone(t));
+    text.push_str(&next::lines(t, now_ms));
     if !t.branches.is_empty() {
-        text.push('\n');
-        text.push_str(&branches(&t.branches, now_ms));
+        let _ = write!(text, "\n{}", branches(&t.branches, now_ms));
+        let _ = write!(text, "\n{}", there(&t.branches));
     }
     if !t.timeline.is_empty() {
-        text.push('\n');
-        text.push_str(&timeline(&t.timeline, now_ms));
+        let _ = write!(text, "\n{}", timeline(&t.timeline, now_ms));
     }
     text
 }
@@ -44,6 +50,7 @@ pub fn page(t: &Transaction, now_ms: u64) -> String {
 pub fn state_word(state: State) -> &'static str {
     match state {
         State::Preparing => "preparing",
+        State::Running => "running",
         State::Held => "held",
         State::Deciding => "deciding",
         State::Committing => "committing",
@@ -59,7 +66,8 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
     let decided = decided.unwrap_or_default();
     match t.state {
         State::Preparing => "Not decided: it waits for votes.".into(),
-        State::Held => "Not decided: every branch voted yes; it waits for a word.".into(),
+        State::Running => "Not decided: its steps are being done.".into(),
+        State::Held => "Not decided: all is done or voted yes; it waits for a word.".into(),
         State::Deciding if t.decide != Decide::Log => {
             "Not decided as far as the node knows: it waits for its shards and acceptors.".into()
         }
@@ -73,68 +81,115 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
             format!("It will not happen: abort was decided{decided}. Not yet undone everywhere.")
         }
         State::Committed => format!("It happened: decided{decided}, applied everywhere."),
+        State::Aborted if t.branches.iter().any(stays) => {
+            format!("It did not happen: decided{decided}. Some of it had no undo.")
+        }
         State::Aborted => format!("It did not happen: decided{decided}, nothing of it is left."),
-        State::Mixed => "PART OF IT HAPPENED: a branch was finished against the decision by \
-                         someone else."
-            .into(),
+        State::Mixed if against(t).is_some() => {
+            "PART OF IT HAPPENED: a branch was finished against the decision by someone else."
+                .into()
+        }
+        State::Mixed => {
+            "PART OF IT HAPPENED: a branch ended against the decision, and an operator said so."
+                .into()
+        }
     }
 }
 
-/// What will happen by itself, or what a person must do.
-fn next(t: &Transaction, now_ms: u64) -> Vec<String> {
-    let gid = &t.gid;
-    let whole = match t.state {
-        State::Preparing => {
-            Some("it is aborted by itself if votes are missing at its timeout.".into())
-        }
-        State::Held => Some(format!(
-            "`handfast tx commit {gid}` or `handfast tx abort {gid}`; aborted by itself at its \
-             timeout."
-        )),
-        State::Mixed => Some(format!(
-            "correct the books by hand, then `handfast tx resolve {gid} --branch … --outcome … \
-             --reason …`."
-        )),
-        State::Committed | State::Aborted => return Vec::new(),
-        State::Deciding | State::Committing | State::Aborting => None,
+/// A branch that was finished against the decision, and that nobody has dealt with.
+fn against(t: &Transaction) -> Option<&BranchView> {
+    t.branches.iter().find(|b| b.state == BranchState::Heuristic)
+}
+
+/// Of an abort: a step that is or may be done, and that nothing undoes.
+fn stays(b: &BranchView) -> bool {
+    b.kind == BranchKind::Step && matches!(b.state, BranchState::Done | BranchState::InDoubt)
+}
+
+/// Of an abort: what was undone, and what was not.
+fn undone(t: &Transaction) -> String {
+    let is_over = t.state == State::Aborted;
+    if !is_over && t.state != State::Aborting {
+        return String::new();
+    }
+    let steps = t.branches.iter().filter(|b| b.kind == BranchKind::Step);
+    let of = |state| {
+        let names = steps.clone().filter(|b| b.state == state).map(|b| b.name.as_str());
+        names.collect::<Vec<_>>().join(", ")
     };
-    let branches = t.branches.iter().filter_map(|b| match b.state {
-        BranchState::Stuck => Some(format!(
-            "branch {} is STUCK and waits for a person. Mend {} and `handfast tx retry {gid}`, or \
-             look there for `{}` and `handfast tx resolve {gid} --branch {} --outcome … --reason \
-             …`.",
-            b.name, b.resource, b.id, b.name
-        )),
-        BranchState::InDoubt => Some(match b.next_attempt_at_ms {
-            Some(at) if at > now_ms => {
-                format!("branch {} is tried again {}.", b.name, relative(at, now_ms))
-            }
-            _ => format!("branch {}: {} is being told now.", b.name, b.resource),
-        }),
-        _ => None,
-    });
-    whole.into_iter().chain(branches).collect()
+    let maybe = "May be done, and nothing undoes it";
+    let lines = [
+        ("Undone", of(BranchState::Undone)),
+        ("Done, and nothing undoes it", of(BranchState::Done)),
+        (if is_over { maybe } else { "To be undone" }, of(BranchState::InDoubt)),
+    ];
+    let said = lines.iter().filter(|(_, names)| !names.is_empty());
+    said.map(|(what, names)| format!("  {what}: {names}.\n")).collect()
 }
 
 fn branches(branches: &[BranchView], now_ms: u64) -> String {
     let row = |b: &BranchView| {
         vec![
             b.name.clone(),
+            kind_word(b.kind).into(),
+            right_before(b, branches).join(", "),
             b.resource.clone(),
             branch_word(b.state).into(),
             b.attempts.to_string(),
-            b.next_attempt_at_ms.map_or("-".into(), |at| relative(at, now_ms)),
-            b.id.clone(),
+            b.next_attempt_at_ms.map_or("-".into(), |at| soon(at, now_ms)),
             b.last_answer.clone().unwrap_or_default(),
         ]
     };
-    let head = ["BRANCH", "RESOURCE", "STATE", "TRIES", "NEXT TRY", "ID THERE", "LAST ANSWER"];
+    let head = ["BRANCH", "KIND", "AFTER", "RESOURCE", "STATE", "TRIES", "NEXT TRY", "LAST ANSWER"];
     table(&head, &branches.iter().map(row).collect::<Vec<_>>())
+}
+
+/// What comes right before a branch. The wire names all that come before it.
+fn right_before<'b>(branch: &'b BranchView, all: &[BranchView]) -> Vec<&'b str> {
+    let is_before_another = |name: &String| {
+        let others = all.iter().filter(|other| branch.after.contains(&other.name));
+        others.into_iter().any(|other| other.after.contains(name))
+    };
+    let near = branch.after.iter().filter(|name| !is_before_another(name));
+    near.map(String::as_str).collect()
+}
+
+/// When it is tried next. A time that is over is now: the node is about to, or has just begun.
+fn soon(at_ms: u64, now_ms: u64) -> String {
+    if at_ms > now_ms { relative(at_ms, now_ms) } else { "now".into() }
+}
+
+/// What each branch is called at its participant, and what it has put out.
+fn there(branches: &[BranchView]) -> String {
+    let row = |b: &BranchView| {
+        let output = b.output.as_ref().map(|output| shortened(output.to_string()));
+        vec![b.name.clone(), b.id.clone(), output.unwrap_or_default()]
+    };
+    table(&["BRANCH", "ID THERE", "OUTPUT"], &branches.iter().map(row).collect::<Vec<_>>())
+}
+
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(OUTPUT_CHARS_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+fn kind_word(kind: BranchKind) -> &'static str {
+    match kind {
+        BranchKind::Prepare => "prepare",
+        BranchKind::Step => "step",
+        BranchKind::Deliver => "deliver",
+    }
 }
 
 fn branch_word(state: BranchState) -> &'static str {
     match state {
+        BranchState::Waiting => "waiting",
         BranchState::Working => "working",
+        BranchState::Done => "done",
+        BranchState::Undone => "undone",
+        BranchState::Skipped => "skipped",
         BranchState::Prepared => "prepared",
         BranchState::ReadOnly => "read only",
         BranchState::Refused => "said no",
@@ -148,16 +203,60 @@ fn branch_word(state: BranchState) -> &'static str {
 
 fn timeline(entries: &[TimelineEntry], now_ms: u64) -> String {
     let start = entries.iter().map(|entry| entry.at_ms).min().unwrap_or(now_ms);
-    let row = |entry: &TimelineEntry| {
-        vec![
-            format!("+{}", span(entry.at_ms.saturating_sub(start))),
-            entry.position.map_or("-".into(), |position| format!("#{position}")),
-            entry.what.clone(),
-            entry.branch.clone().unwrap_or_default(),
-            entry.detail.clone(),
-        ]
-    };
-    let rows: Vec<_> = entries.iter().map(row).collect();
+    let mut before = start;
+    let mut rows = Vec::new();
+    for alike in entries.chunk_by(is_same) {
+        let between = alike.len().saturating_sub(2);
+        for (at, entry) in alike.iter().enumerate() {
+            let is_edge = at == 0 || at + 1 == alike.len();
+            if is_edge || between == 1 {
+                rows.push(row(entry, before));
+                before = entry.at_ms;
+            } else if at == 1 {
+                let branch = entry.branch.clone().unwrap_or_default();
+                let more = format!("{between} more the same");
+                rows.push(["", "", "", &more, &branch, ""].map(String::from).to_vec());
+            }
+        }
+    }
     let began = format!("Began {}, {}\n", utc(start), relative(start, now_ms));
-    began + &table(&["AFTER", "RECORD", "WHAT", "BRANCH", "DETAIL"], &rows)
+    let mut text = began + &table(&["TIME", "PASSED", "RECORD", "WHAT", "BRANCH", "DETAIL"], &rows);
+    if entries.iter().any(|entry| entry.position.is_none()) {
+        text.push_str("(without a record: seen by this process, and forgotten with it)\n");
+    }
+    text
+}
+
+fn row(entry: &TimelineEntry, before_ms: u64) -> Vec<String> {
+    vec![
+        time_of_day(entry.at_ms),
+        format!("+{}", span(entry.at_ms.saturating_sub(before_ms))),
+        entry.position.map_or("-".into(), |position| format!("#{position}")),
+        entry.what.clone(),
+        entry.branch.clone().unwrap_or_default(),
+        entry.detail.clone(),
+    ]
+}
+
+/// Whether both tell of tries of one branch that were answered the same.
+fn is_same(one: &TimelineEntry, other: &TimelineEntry) -> bool {
+    // What was asked stands before the comma, what was answered after the colon.
+    let said = |entry: &TimelineEntry| {
+        let (asked, answered) = entry.detail.split_once(", ")?;
+        let (_, answer) = answered.split_once(": ")?;
+        Some((asked.to_owned(), answer.to_owned()))
+    };
+    let is_seen = one.position.is_none() && other.position.is_none();
+    is_seen && one.branch == other.branch && said(one).is_some() && said(one) == said(other)
+}
+
+/// `14:40:08.123`.
+fn time_of_day(at_ms: u64) -> String {
+    let whole = utc(at_ms);
+    whole.split(' ').nth(1).unwrap_or_default().into()
+}
+
+/// What others said may hold line breaks, and worse.
+fn clean(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }

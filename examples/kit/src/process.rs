@@ -1,11 +1,11 @@
-//! A process of the demo: this very program, started with other words.
+//! A process of an example or demo: this very program, started with other words.
 
 use std::{
     ffi::OsString,
     fs::{File, OpenOptions},
     net::TcpListener,
     path::PathBuf,
-    process::Stdio,
+    process::{ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,16 +19,23 @@ const LAST_LINES: usize = 10;
 
 /// Dropped, it is killed.
 pub struct Process {
+    /// For people.
     pub name: String,
+    /// The words after the program's name.
     pub args: Vec<OsString>,
+    /// Where it tells at `/readyz` that it is ready.
     pub url: String,
     /// What it writes, over all its lives.
     pub log: PathBuf,
+    /// While it runs.
     pub child: Option<Child>,
 }
 
 impl Process {
     /// Starts it and waits until it is ready.
+    ///
+    /// # Errors
+    /// In words, with the last lines of what it wrote.
     pub async fn start(&mut self) -> Result<(), String> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(|e| format!("failed to write {}: {e}", self.log.display()))?;
@@ -69,21 +76,17 @@ impl Process {
     }
 
     async fn ready(&mut self) -> Result<(), String> {
-        let probe = Handfast::builder(&self.url).build().map_err(|e| e.to_string())?;
-        let deadline = Instant::now() + READY_WITHIN;
-        loop {
-            let answer = probe.ready().await;
-            let child = self.child.as_mut().expect("just started");
-            if let Ok(Some(status)) = child.try_wait() {
-                return Err(format!("{} ended with {status}:\n{}", self.name, self.last_lines()));
+        let child = self.child.as_mut().expect("just started");
+        let why = tokio::select! {
+            ended = child.wait() => ended_with(ended),
+            ready = wait_until_ready(&self.url, READY_WITHIN) => match (ready, child.try_wait()) {
+                (Ok(()), Ok(None)) => return Ok(()),
+                // Somebody else answers at its address.
+                (Ok(()), ended) => ended_with(ended.map(Option::unwrap_or_default)),
+                (Err(why), _) => why,
             }
-            let Err(why) = answer else { return Ok(()) };
-            if Instant::now() > deadline {
-                let lines = self.last_lines();
-                return Err(format!("{} does not become ready: {why}\n{lines}", self.name));
-            }
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
+        };
+        Err(format!("{} {why}\n{}", self.name, self.last_lines()))
     }
 
     fn last_lines(&self) -> String {
@@ -93,9 +96,32 @@ impl Process {
     }
 }
 
+fn ended_with(status: std::io::Result<ExitStatus>) -> String {
+    status.map_or_else(|e| e.to_string(), |status| format!("ended with {status}"))
+}
+
+/// Waits until a node, or a service, says that it is ready.
+///
+/// # Errors
+/// In words.
+pub async fn wait_until_ready(url: &str, within: Duration) -> Result<(), String> {
+    let probe = Handfast::builder(url).build().map_err(|e| e.to_string())?;
+    let deadline = Instant::now() + within;
+    while let Err(why) = probe.ready().await {
+        if Instant::now() > deadline {
+            return Err(format!("does not become ready: {why}"));
+        }
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+    }
+    Ok(())
+}
+
 /// Ports that nobody listens on now, outside the range from which systems choose the ports of
 /// outgoing connections: there, a client that calls a dead server may be given the server's own
 /// port, and so keep it from coming back.
+///
+/// # Errors
+/// There are none.
 pub fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     const FIRST: u16 = 18_000;
     const COUNT: u16 = 12_000;

@@ -1,0 +1,146 @@
+//! What would follow from a word, told to a person.
+//!
+//! The node tells it in the one-line texts of its records and effects, which name branches by their
+//! places: `Done #1 …`, `undo 7.3 #1 at shipping …`. A text that is not known here is shown as it
+//! is.
+
+use std::fmt::Write as _;
+
+use handfast_client::{
+    Command, Handfast,
+    wire::{BranchKind, BranchState, BranchView, DryRun, State, Transaction},
+};
+
+use crate::{
+    exit::{Exit, Failure},
+    output::Output,
+};
+
+pub async fn show(
+    hf: &Handfast,
+    gid: &str,
+    command: &Command,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let dry = hf.dry_run(gid, command).await?;
+    let transaction = hf.get(gid).await?;
+    output.data(&dry, |dry| text(dry, &transaction));
+    output.talk("nothing was done");
+    Ok(Exit::Ok)
+}
+
+fn text(dry: &DryRun, t: &Transaction) -> String {
+    let records = dry.records.iter().map(|line| record(line, t));
+    let effects = dry.effects.iter().filter_map(|line| effect(line, t));
+    let mut text = match is_mixed(dry, t) {
+        true => {
+            "It would be finished, MIXED: part of it happened. This cannot be taken back.\n".into()
+        }
+        false => String::new(),
+    };
+    for (head, lines) in [
+        ("It would be recorded:", records.collect::<Vec<_>>()),
+        ("Then at once:", effects.collect()),
+        ("And later:", later(dry, t)),
+    ] {
+        if !lines.is_empty() {
+            let _ = writeln!(text, "{head}");
+            lines.iter().for_each(|line| {
+                let _ = writeln!(text, "  {}", line.replace(char::is_control, " "));
+            });
+        }
+    }
+    if text.is_empty() { "Nothing would follow.".into() } else { text }
+}
+
+/// The branch at the place that a word such as `#1` names.
+fn branch<'t>(word: &str, t: &'t Transaction) -> Option<&'t BranchView> {
+    t.branches.get(word.strip_prefix('#')?.parse::<usize>().ok()?)
+}
+
+fn record(line: &str, t: &Transaction) -> String {
+    let (what, rest) = line.split_once(' ').unwrap_or((line, ""));
+    let (place, more) = rest.split_once(' ').unwrap_or((rest, ""));
+    match (what, branch(place, t)) {
+        ("Decided", _) if place == "commit" => "the decision to commit".into(),
+        ("Decided", _) => "the decision to abort".into(),
+        ("Sealed", _) => "no branch can be added any more".into(),
+        ("Finished", _) => "the transaction is finished".into(),
+        ("Done", Some(b)) => format!("{} is done, {more}", b.name),
+        ("Resolved", Some(b)) => declared(b, more),
+        ("Edited", Some(b)) => format!("{} has other calls: {more}", b.name),
+        ("Stuck", Some(b)) => format!("{} is stuck: {more}", b.name),
+        ("Applied", Some(b)) if b.kind == BranchKind::Deliver => format!("{} is delivered", b.name),
+        ("Applied", Some(b)) => format!("{} is undone", b.name),
+        _ => line.into(),
+    }
+}
+
+fn declared(b: &BranchView, said: &str) -> String {
+    let (seen, reason) = said.split_once(' ').unwrap_or((said, ""));
+    let word = match (b.kind, seen) {
+        (BranchKind::Prepare, seen) => seen,
+        (_, "committed") => "done",
+        _ => "undone",
+    };
+    format!("{} is declared {word}: {reason}", b.name)
+}
+
+/// Whether a branch would be declared finished against what was decided.
+fn is_mixed(dry: &DryRun, t: &Transaction) -> bool {
+    let against = match t.state {
+        State::Committing => "aborted",
+        State::Aborting => "committed",
+        _ => return false,
+    };
+    let resolves = |line: &String| {
+        let mut words = line.split(' ');
+        words.next() == Some("Resolved") && words.nth(1) == Some(against)
+    };
+    dry.records.iter().any(resolves)
+}
+
+/// Nothing of timers and answers: they change nothing outside.
+fn effect(line: &str, t: &Transaction) -> Option<String> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let place = words.get(2).and_then(|word| branch(word, t));
+    match (words.as_slice(), place) {
+        (["arm" | "reply" | "close" | "alarm", ..], _) => None,
+        ([verb, _, _, "at", resource, ..], Some(b)) => {
+            Some(format!("{verb} {} at {resource}", b.name))
+        }
+        _ => Some(line.into()),
+    }
+}
+
+/// What a decision leads to beyond its first effects. Whether a step has an undo is not told.
+fn later(dry: &DryRun, t: &Transaction) -> Vec<String> {
+    let decided = |word: &str| dry.records.iter().any(|record| record.starts_with(word));
+    let is_named = |at: usize| {
+        let place = format!("#{at}");
+        dry.effects.iter().any(|effect| effect.split(' ').nth(2) == Some(&place))
+    };
+    let others = t.branches.iter().enumerate().filter(|(at, _)| !is_named(*at)).map(|(_, b)| b);
+    if decided("Decided abort") {
+        let done = others.filter(|b| {
+            b.kind == BranchKind::Step
+                && matches!(b.state, BranchState::Done | BranchState::Working)
+        });
+        return done
+            .map(|b| format!("undo {} at {}, if it has an undo", b.name, b.resource))
+            .rev()
+            .collect();
+    }
+    if decided("Decided commit") {
+        let waits = others.filter(|b| b.kind == BranchKind::Deliver);
+        return waits.map(|b| format!("deliver {} at {}", b.name, b.resource)).collect();
+    }
+    let waits: Vec<_> = others
+        .filter(|b| b.state == BranchState::Waiting && b.kind != BranchKind::Deliver)
+        .collect();
+    let names = waits.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
+    match waits.is_empty() {
+        true => Vec::new(),
+        false => vec![format!("{names}, then the decision")],
+    }
+}

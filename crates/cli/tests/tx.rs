@@ -1,0 +1,361 @@
+//! `tx` for steps, deliveries and open transactions, against a node whose answers are given.
+
+use serde_json::{Value, json};
+
+use crate::{node::node_says, run};
+
+fn transaction(outcome: &str, state: &str, branches: Value) -> Value {
+    json!({ "gid": "o-1", "outcome": outcome, "state": state, "stuck": true,
+            "branches": branches })
+}
+
+/// `book` is done, `pay` is stuck, `seat` and `tell` wait.
+fn running() -> Value {
+    let branch = |name: &str, kind: &str, after: &[&str], state: &str| {
+        json!({ "name": name, "resource": "svc", "kind": kind, "after": after, "state": state,
+                "id": format!("hf1_c_1_1_{name}") })
+    };
+    let mut branches = vec![
+        branch("book", "step", &[], "done"),
+        branch("pay", "step", &["book"], "stuck"),
+        branch("seat", "prepare", &["book", "pay"], "waiting"),
+        branch("tell", "deliver", &[], "waiting"),
+    ];
+    branches[0]["output"] = json!({ "id": "x".repeat(100) });
+    branches[1]["last_answer"] = json!("it answered\n401 \u{1b}[31m");
+    let mut whole = transaction("unknown", "running", Value::Array(branches));
+    whole["timeline"] = json!([
+        { "at_ms": 1_000, "position": 1, "what": "begun" },
+        { "at_ms": 1_250, "what": "asked", "branch": "book", "detail": "do, answered after 9 ms" },
+        { "at_ms": 3_250, "position": 2, "what": "done", "branch": "book" },
+    ]);
+    whole
+}
+
+#[track_caller]
+fn holds(text: &str, parts: &[&str]) {
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn a_stuck_step_is_shown_with_what_can_be_said_of_it() {
+    let (url, _asked) = node_says(vec![(200, running())]);
+    let (code, out, err) = run(&["tx", "show", "o-1", "--server", &url]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    holds(
+        &out,
+        &[
+            "o-1  running, STUCK\n",
+            "Next: still to come: seat, the decision; after one to commit: tell.\n",
+            "Branch pay is STUCK and waits for a person.\n",
+            "Its last answer: it answered 401  [31m\n",
+            "handfast tx retry o-1 pay\n",
+            "handfast tx edit o-1 pay --do 'POST /…' --body '…' --undo 'DELETE /…' --reason '…'\n",
+            "handfast tx resolve o-1 pay --done --reason '…'\n",
+            "handfast tx resolve o-1 pay --undone --reason '…'\n",
+            "handfast tx abort o-1 --reason '…'\n",
+            // What comes right before it, not all that comes before it.
+            "seat    prepare  pay    svc       waiting",
+            "00:00:01.250  +250 ms  -       asked  book    do, answered after 9 ms\n",
+            "00:00:03.250  +2.0 s   #2      done   book\n",
+        ],
+    );
+    assert!(out.contains("xxx…") && !out.contains(&"x".repeat(100)), "{out}");
+    assert!(!out.contains('\u{1b}'), "{out}");
+}
+
+#[test]
+fn tries_that_were_answered_the_same_are_told_once() {
+    let mut whole = running();
+    let tried = |at: u64, answer: &str| {
+        json!({ "at_ms": at, "what": "asked", "branch": "pay",
+                "detail": format!("do, answered after {at} ms: {answer}") })
+    };
+    let tries = (1..=6).map(|at| tried(at * 1_000, "503"));
+    whole["timeline"] = tries.chain([tried(7_000, "401"), tried(8_000, "401")]).collect();
+    let (url, _asked) = node_says(vec![(200, whole)]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(
+        &out,
+        &[
+            "00:00:01.000  +0 ms   -       asked            pay     do, answered after 1000 ms: 503\n",
+            " 4 more the same  pay\n00:00:06.000  +5.0 s  -",
+            "00:00:07.000  +1.0 s  -       asked            pay     do, answered after 7000 ms: 401\n\
+             00:00:08.000  +1.0 s  -",
+        ],
+    );
+}
+
+#[test]
+fn an_abort_says_what_was_undone_and_what_was_not() {
+    let branches = json!([
+        { "name": "a", "resource": "r", "kind": "step", "id": "1", "state": "undone" },
+        { "name": "b", "resource": "r", "kind": "step", "id": "2", "state": "in-doubt" },
+        { "name": "c", "resource": "r", "kind": "step", "id": "3", "after": ["a", "b"],
+          "state": "done" },
+        { "name": "d", "resource": "r", "kind": "step", "id": "4", "after": ["b"],
+          "state": "in-doubt" },
+    ]);
+    let (url, _asked) = node_says(vec![
+        (200, transaction("aborted", "aborting", branches.clone())),
+        (200, transaction("aborted", "aborted", branches)),
+    ]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(
+        &out,
+        &[
+            "  Undone: a.\n  Done, and nothing undoes it: c.\n  To be undone: b, d.\n",
+            "Next: branch b is undone after d.\n",
+            "Next: branch d is being undone at r.\n",
+        ],
+    );
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(&out, &["Some of it had no undo.", "May be done, and nothing undoes it: b, d.\n"]);
+    assert!(!out.contains("nothing of it is left") && !out.contains("Next:"), "{out}");
+}
+
+#[test]
+fn mixed_says_what_is_left_to_do() {
+    let branch = |state| json!([{ "name": "a", "resource": "r", "id": "1", "state": state }]);
+    let (url, _asked) = node_says(vec![
+        (200, transaction("unknown", "mixed", branch("heuristic"))),
+        (200, transaction("unknown", "mixed", branch("resolved"))),
+    ]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(&out, &["by someone else.", "`handfast tx resolve o-1 a --outcome … --reason …`"]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(&out, &["an operator said so.", "Next: nothing"]);
+}
+
+#[test]
+fn a_dry_run_names_branches_and_what_comes_later() {
+    let dry = json!({
+        "records": ["Decided abort (caller_abort) 1.1 book@svc=yes", "Edited #1 moved",
+                    "Resolved #1 aborted seen", "Odd #9"],
+        "effects": ["undo 1.1 #1 at svc try 1", "arm retry 1.1 #1 after 5", "odd #0"],
+    });
+    for (args, verb) in [
+        (&["abort", "o-1"][..], "abort"),
+        (&["commit", "o-1"], "commit"),
+        (&["retry", "o-1", "pay"], "retry"),
+        (&["resolve", "o-1", "pay", "--done", "--reason", "r"], "resolve"),
+    ] {
+        let (url, asked) = node_says(vec![(200, dry.clone()), (200, running())]);
+        let args = [&["tx"], args, &["--dry-run", "--server", &url]].concat();
+        let (code, out, err) = run(&args);
+        assert_eq!((code, err.as_str()), (0, "nothing was done\n"), "{out}");
+        let text = "It would be recorded:\n  the decision to abort\n  pay has other calls: \
+                    moved\n  pay is declared undone: seen\n  Odd #9\nThen at once:\n  undo pay at svc\n  odd #0\nAnd later:\n  undo book at \
+                    svc, if it has an undo\n";
+        assert_eq!(out, text);
+        let line = format!("POST /v1/transactions/o-1:{verb}?dry_run=true ");
+        assert!(asked.recv().unwrap().0.starts_with(&line));
+    }
+}
+
+#[test]
+fn a_dry_run_says_first_that_the_end_would_be_mixed() {
+    let dry = json!({ "records": ["Resolved #0 committed seen", "Finished"], "effects": [] });
+    let branch = json!([{ "name": "a", "resource": "r", "id": "1", "state": "stuck" }]);
+    for (outcome, state, is_mixed) in
+        [("aborted", "aborting", true), ("committed", "committing", false)]
+    {
+        let whole = transaction(outcome, state, branch.clone());
+        let (url, _asked) = node_says(vec![(200, dry.clone()), (200, whole)]);
+        let args = ["tx", "resolve", "o-1", "a", "--done", "--reason", "r", "--dry-run"];
+        let (code, out, _) = run(&[&args[..], &["--server", &url]].concat());
+        assert_eq!(
+            (code, out.starts_with("It would be finished, MIXED: ")),
+            (0, is_mixed),
+            "{out}"
+        );
+    }
+}
+
+#[test]
+fn an_undo_that_names_what_is_missing_is_not_offered_a_retry() {
+    let branch = |name: &str, kind: &str| {
+        json!({ "name": name, "resource": "r", "kind": kind, "id": "1", "state": "stuck",
+                "last_answer": "not called: `{{book.id}}` is missing" })
+    };
+    let branches = json!([branch("a", "step"), branch("b", "prepare"), branch("c", "deliver")]);
+    let (url, _asked) = node_says(vec![(200, transaction("aborted", "aborting", branches))]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    assert!(!out.contains("tx retry"), "{out}");
+    assert_eq!(out.matches("tx edit o-1 --branch-file FILE --reason '…'").count(), 2, "{out}");
+}
+
+#[test]
+fn what_waits_for_a_word_says_how_long() {
+    let at = |ms: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        u64::try_from(now.as_millis()).unwrap() + ms
+    };
+    let mut held = transaction("unknown", "held", json!([]));
+    held["deadline_at_ms"] = at(7_300_000).into();
+    let mut asking = transaction("unknown", "running", json!([]));
+    asking["asking"] = json!({ "resource": "shop", "attempts": 3, "last_answer": "401\n",
+                               "next_attempt_at_ms": 1 });
+    let (url, _asked) = node_says(vec![(200, held), (200, asking)]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(
+        &out,
+        &["Next: `handfast tx commit o-1` or", "Next: not decided by then, its time is over in 2"],
+    );
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    let asks = "shop is asked whether its caller's local transaction committed; its last answer: \
+                401 ; again now.\n";
+    holds(&out, &[asks]);
+}
+
+#[test]
+fn one_branch_is_retried() {
+    let (url, asked) = node_says(vec![(200, running())]);
+    assert_eq!(run(&["tx", "retry", "o-1", "pay", "--server", &url]).0, 0);
+    assert_eq!(asked.recv().unwrap().1, json!({ "branch": "pay", "reason": "" }));
+}
+
+#[test]
+fn an_edit_keeps_the_place_and_forgets_no_undo() {
+    let directory = tempfile::tempdir().unwrap();
+    let (url, asked) = node_says(vec![(200, running())]);
+    let node = ["--reason", "moved", "--server", &url];
+    let edit = |args: &[&str]| run(&[&["tx", "edit", "o-1"], args, &node].concat());
+    let (code, _, err) = edit(&["pay", "--do", "POST /x", "--no-body"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("--undo") && err.contains("--no-undo"), "{err}");
+    let (code, _, err) = edit(&["tell", "--do", "POST /x"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("--body") && err.contains("--branch-file"), "{err}");
+    assert_eq!(edit(&["seat", "--do", "POST /x"]).0, 2);
+    assert_eq!(edit(&["nobody", "--do", "POST /x"]).0, 6);
+    assert_eq!(edit(&["pay", "--do", "POST /x", "--no-undo", "--body", "{"]).0, 2);
+    for _ in 0..4 {
+        assert!(asked.recv().unwrap().0.starts_with("GET "), "nothing was told");
+    }
+    let flags = ["--undo", "DELETE /x", "--absent-is-undone", "--body", r#"{ "n": 1 }"#];
+    assert_eq!(edit(&[&["pay", "--do", "POST /x"], &flags[..]].concat()).0, 0);
+    assert!(asked.recv().unwrap().0.starts_with("GET "));
+    let (head, body) = asked.recv().unwrap();
+    assert!(head.starts_with("POST /v1/transactions/o-1:edit "), "{head}");
+    let branch = json!({ "name": "pay", "resource": "svc", "kind": "step",
+        "do": { "call": "POST /x", "body": { "n": 1 } }, "undo": { "call": "DELETE /x" },
+        "absent_is_undone": true });
+    assert_eq!(body, json!({ "branch": branch, "reason": "moved" }));
+    let file = directory.path().join("branch.yaml");
+    std::fs::write(&file, "name: seat\nresource: svc\ntry: POST /t\n").unwrap();
+    assert_eq!(edit(&["--branch-file", file.to_str().unwrap()]).0, 0);
+    assert_eq!(asked.recv().unwrap().1["branch"]["try"], json!({ "call": "POST /t" }));
+}
+
+#[test]
+fn many_are_told_page_by_page_and_only_with_yes() {
+    let pages = |dry: bool| {
+        let first = json!({ "taken": ["a"], "refused": { "b": "it\nis aborted" }, "next": "7" });
+        [(200, first), (200, json!({ "taken": [if dry { "c" } else { "d" }] }))]
+    };
+    let filter = ["--state", "stuck", "--resource", "svc", "--prefix", "order-"];
+    let many = |verb: &str, url: &str, flags: &[&str]| {
+        run(&[&["tx", verb, "--reason", "r", "--server", url], &filter[..], flags].concat())
+    };
+    for verb in ["retry", "abort", "commit"] {
+        let (url, asked) = node_says([pages(true), pages(false)].concat());
+        // Tests have no terminal to be asked at.
+        let (code, out, err) = many(verb, &url, &[]);
+        assert_eq!((code, out.as_str()), (2, ""));
+        assert!(err.contains("2 transactions") && err.contains("--yes"), "{err}");
+        let (head, first) = asked.recv().unwrap();
+        assert!(head.starts_with(&format!("POST /v1/transactions:{verb} ")), "{head}");
+        let filter =
+            json!({ "state": "stuck", "resource": "svc", "prefix": "order-", "limit": 500 });
+        assert_eq!(first, json!({ "filter": filter, "reason": "r", "dry_run": true }));
+        assert_eq!(asked.recv().unwrap().1["filter"]["after"], "7");
+        let (code, out, _) = many(verb, &url, &["--yes"]);
+        assert_eq!(code, 1, "one refused");
+        holds(&out, &[&format!("{verb}: 2 took it, 1 not\n"), "b          it is aborted\n"]);
+        assert_eq!(asked.recv().unwrap().1.get("dry_run"), None);
+    }
+    let (url, _asked) = node_says(pages(true).to_vec());
+    let (code, out, _) = many("abort", &url, &["--dry-run"]);
+    assert_eq!(code, 1);
+    holds(&out, &["abort: 2 would take it, 1 not\n  a\n  c\n", "b          it is aborted\n"]);
+    let (url, _asked) = node_says(vec![(200, json!({ "taken": [] }))]);
+    let (code, out, err) = many("abort", &url, &[]);
+    assert_eq!((code, out.as_str(), err.as_str()), (0, "abort: 0 would take it\n", ""));
+}
+
+#[test]
+fn what_only_memory_knows_is_told_until_nobody_is_left() {
+    let page = |from: u32, to: u32| {
+        let gids: Vec<_> = (from..to).map(|at| format!("t-{at}")).collect();
+        (200, json!({ "taken": gids }))
+    };
+    let (url, _asked) = node_says(vec![page(0, 100), page(100, 200), page(200, 207)]);
+    let all =
+        |state: &str, url: &str| run(&["tx", "abort", "--state", state, "--yes", "--server", url]);
+    assert_eq!(all("held", &url), (0, "abort: 207 took it\n".into(), String::new()));
+    // A retry takes nothing off the page.
+    let (url, _asked) = node_says(vec![page(0, 100)]);
+    assert_eq!(all("held", &url).1, "abort: 100 took it\n");
+    let (url, _asked) = node_says(vec![page(0, 100), page(100, 200)]);
+    assert_eq!(all("stuck", &url).1, "abort: 100 took it\n");
+}
+
+#[test]
+fn begin_reads_yaml_or_json_and_its_exit_code_is_the_outcome() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("order.yaml");
+    let yaml =
+        "gid: o-1\nbranches:\n  - { name: a, resource: r, sql: [[UPDATE t, [1], { rows: 1 }]] }\n";
+    let sent = json!([{ "name": "a", "resource": "r", "sql": [["UPDATE t", [1], { "rows": 1 }]] }]);
+    let path = file.to_str().unwrap();
+    let of = |outcome, state| transaction(outcome, state, json!([]));
+    for (content, answer, flags, expected) in [
+        (yaml, of("committed", "committed"), &[][..], 0),
+        (yaml, of("aborted", "aborted"), &[], 1),
+        (yaml, of("unknown", "running"), &[], 3),
+        (yaml, of("unknown", "running"), &["--wait", "none"], 0),
+        (&yaml.replace("gid: o-1", "gid: o-1\nhold: true"), of("unknown", "held"), &[], 0),
+        (&yaml.replace("gid: o-1", "gid: o-1\nopen: true"), of("unknown", "running"), &[], 0),
+        (r#"{ "gid": "o-1", "branches": [] }"#, of("committed", "committed"), &[], 0),
+    ] {
+        std::fs::write(&file, content).unwrap();
+        let (url, asked) = node_says(vec![(200, answer)]);
+        let args = [&["tx", "begin", path, "--server", &url], flags].concat();
+        let (code, out, err) = run(&args);
+        assert_eq!(code, expected, "{content} {flags:?}: {out}{err}");
+        let (head, body) = asked.recv().unwrap();
+        assert!(head.starts_with("POST /v1/transactions "), "{head}");
+        assert_eq!(body["gid"], "o-1");
+        assert!(content.starts_with('{') || body["branches"] == sent, "{body}");
+        assert_eq!(body.get("wait").is_some(), !flags.is_empty(), "{body}");
+    }
+    std::fs::write(&file, "gid: o-1\nbrunches: []\n").unwrap();
+    let (code, _, err) = run(&["tx", "begin", path, "--server", "http://127.0.0.1:1"]);
+    assert_eq!(code, 2);
+    assert!(err.contains("line 2") && err.contains("brunches"), "{err}");
+}
+
+#[test]
+fn add_waits_for_a_step_and_shows_its_output() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("book.json");
+    std::fs::write(
+        &file,
+        r#"{ "name": "book", "resource": "svc", "kind": "step", "do": "POST /b" }"#,
+    )
+    .unwrap();
+    let (url, asked) = node_says(vec![(200, running())]);
+    let args = ["tx", "add", "o-1", file.to_str().unwrap(), "--server", &url];
+    let (code, out, err) = run(&args);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let (head, body) = asked.recv().unwrap();
+    assert!(head.starts_with("POST /v1/transactions/o-1/branches "), "{head}");
+    assert_eq!(body["do"], json!({ "call": "POST /b" }));
+    holds(&out, &["hf1_c_1_1_book  {\"id\":\"xxx"]);
+    let (url, _asked) = node_says(vec![(200, transaction("aborted", "aborting", json!([])))]);
+    let args = ["tx", "add", "o-1", file.to_str().unwrap(), "--server", &url];
+    assert_eq!(run(&args).0, 1);
+}

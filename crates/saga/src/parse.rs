@@ -1,0 +1,69 @@
+//! Text to definition, or to what else of the wire's words stands in a file.
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+
+/// Most characters that are told of why a text cannot be read.
+const SHOWN_MAX: usize = 300;
+
+/// Why a text cannot be read, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Line and column, both from 1; `None` where the reader could not tell.
+    pub at: Option<(usize, usize)>,
+    /// What is wrong there.
+    pub why: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.at {
+            Some((line, column)) => write!(f, "line {line}, column {column}: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+/// Reads a definition, a transaction or a branch from JSON, if the text begins with `{`, or else
+/// from YAML. That it can be read says nothing of its sense: see [`validate`](crate::validate). For
+/// files of one's own: YAML can be written so that reading it takes a time quadratic in its size.
+///
+/// # Errors
+/// It is not one of them, or it has a field that is unknown, missing or of another type.
+pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
+    // YAML would take JSON too, but not tell of its errors in the words of JSON.
+    if text.trim_start().starts_with('{') {
+        return serde_json::from_str(text)
+            .map_err(|e| unreadable(Some((e.line(), e.column())), &e.to_string()));
+    }
+    yaml_serde::from_str(text).map_err(|e| {
+        let at = e.location().map(|at| (at.line(), at.column()));
+        unreadable(at, &e.to_string())
+    })
+}
+
+/// Both readers put the place at the end of what they say, too.
+fn unreadable(at: Option<(usize, usize)>, said: &str) -> Unreadable {
+    let place = at.map(|(line, column)| format!(" at line {line} column {column}"));
+    let why = match place {
+        Some(place) => said.replacen(&place, "", 1),
+        None => said.into(),
+    };
+    Unreadable { at, why: shortened(why) }
+}
+
+/// Readers repeat what they could not use, which may be the whole file, between what is wrong with
+/// it and what they expected.
+fn shortened(why: String) -> String {
+    let head = why.char_indices().nth(SHOWN_MAX / 2);
+    let tail = why.char_indices().nth_back(SHOWN_MAX / 2);
+    match (head, tail) {
+        (Some((head, _)), Some((tail, _))) if head < tail => {
+            format!("{}…{}", &why[..head], &why[tail..])
+        }
+        _ => why,
+    }
+}

@@ -1,0 +1,158 @@
+//! What callers and operators say to a transaction that began, and what would follow if they did.
+
+use std::{sync::Arc, time::Duration};
+
+use handfast_client::wire;
+use handfast_core::{
+    id::RequestId,
+    machine::{Machine, Output},
+    transaction::{AckWhen, Answer, Effect, Index, Input, Transaction},
+};
+use handfast_log::Addressed;
+use tokio::sync::oneshot;
+
+use super::{Branch, Command, Node, Present, Rejected, callers::Answered, view};
+
+/// Of a dry run. No caller has it.
+const NOBODY: RequestId = RequestId(0);
+
+impl Node {
+    /// Tells a transaction; `by` names who, for the audit trail. Answers when that has its answer,
+    /// or with what is known when `wait_ms` is over.
+    ///
+    /// # Errors
+    /// Nothing has happened.
+    pub async fn command(
+        &self,
+        gid: &str,
+        command: Command,
+        by: &str,
+        wait_ms: u64,
+    ) -> Result<wire::Transaction, Rejected> {
+        let branch = self.branch_of(gid, &command).await?;
+        let (word, about, reason) = (command.name(), command.branch(), command.reason());
+        tracing::info!(gid, by, word, branch = about, reason, "a word from outside");
+        let (waiting, answered) = self.inner.callers.wait(None);
+        let input = input(waiting.request, command, branch, by);
+        let known = match self.ask_machine(gid, input, answered, wait_ms).await? {
+            None => view::unknown(gid),
+            Some(answer) => view::answered(gid, answer, AckWhen::Decided)?,
+        };
+        // What is known after it, with all branches.
+        Ok(self.transaction(gid).await.unwrap_or(known))
+    }
+
+    /// What would follow from a word, if it were said now. Nothing happens.
+    ///
+    /// # Errors
+    /// The word would be refused.
+    pub async fn dry_run(
+        &self,
+        gid: &str,
+        command: Command,
+        by: &str,
+    ) -> Result<wire::DryRun, Rejected> {
+        let branch = self.branch_of(gid, &command).await?;
+        let (saved, mut live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let mut out = Output::new();
+        // On copies: what is promised here is never written, and what is asked for never leaves.
+        let input = input(NOBODY, command.clone(), branch, by);
+        Transaction::step(&saved, &mut live, input, &mut out);
+        let (records, effects, _) = out.into_parts();
+        let records = records.iter().map(ToString::to_string).collect();
+        let mut dry_run = wire::DryRun { records, effects: Vec::new() };
+        for effect in effects {
+            match effect {
+                Effect::Reply { request: NOBODY, answer } => {
+                    let known = view::answered(gid, answer, AckWhen::Decided)?;
+                    command.missed(known.outcome)?;
+                }
+                effect => dry_run.effects.push(effect.to_string()),
+            }
+        }
+        Ok(dry_run)
+    }
+
+    /// A transaction with a plan, as it is now.
+    ///
+    /// # Errors
+    /// There is none.
+    pub async fn present(&self, gid: &str) -> Result<Present, Rejected> {
+        let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let no_plan =
+            || Rejected::WrongState("its branches are all plain ones that prepare".into());
+        let known = saved.known.ok_or_else(no_plan)?;
+        let plan = known.plan.ok_or_else(no_plan)?;
+        let named = known.branches.into_iter().map(|branch| (branch.name, branch.resource));
+        Ok(Present { gid: gid.into(), branches: named.collect(), plan })
+    }
+
+    /// Adds a branch to an open transaction. Whether it is taken, and done, if it is a step whose
+    /// turn comes before the caller's word; and the transaction as it is known then.
+    ///
+    /// # Errors
+    /// Nothing has happened.
+    pub async fn add(
+        &self,
+        gid: &str,
+        branch: Branch,
+        wait_ms: u64,
+    ) -> Result<(bool, wire::Transaction), Rejected> {
+        let name = branch.name.clone();
+        let branch = self.specs(vec![branch])?.remove(0);
+        let (waiting, answered) = self.inner.callers.wait(None);
+        let input = Input::Add { request: waiting.request, branch };
+        let (is_taken, known) = match self.ask_machine(gid, input, answered, wait_ms).await? {
+            None => (false, view::unknown(gid)),
+            Some(Answer::OtherContent) => return Err(Rejected::OtherBranch(name)),
+            Some(answer) => {
+                let is_taken = matches!(answer, Answer::Added | Answer::Done(_));
+                (is_taken, view::answered(gid, answer, AckWhen::Decided)?)
+            }
+        };
+        Ok((is_taken, self.known_view(gid).await.unwrap_or(known)))
+    }
+
+    /// The machine's answer; none if the wait was over first, or the partition ended: whether it
+    /// was taken is not known then.
+    async fn ask_machine(
+        &self,
+        gid: &str,
+        input: Input,
+        answered: oneshot::Receiver<Answered>,
+        wait_ms: u64,
+    ) -> Result<Option<Answer>, Rejected> {
+        let sent = Addressed { stream: Arc::from(gid), input, fresh: false };
+        self.inner.driver.try_send(sent)?;
+        match tokio::time::timeout(Duration::from_millis(wait_ms), answered).await {
+            Ok(Ok(answer)) => answer.map(Some),
+            Ok(Err(_)) | Err(_) => Ok(None),
+        }
+    }
+
+    /// The place of the branch that a word is about, if it is about one.
+    async fn branch_of(&self, gid: &str, command: &Command) -> Result<Option<Index>, Rejected> {
+        let Some(name) = command.branch() else { return Ok(None) };
+        let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let known = saved.known.ok_or(Rejected::WrongState("preparing".into()))?;
+        let at = known.branches.iter().position(|known| known.name == name);
+        let at = at.and_then(|at| Index::try_from(at).ok());
+        at.map(Some).ok_or(Rejected::NoSuchBranch)
+    }
+}
+
+fn input(request: RequestId, command: Command, branch: Option<Index>, by: &str) -> Input {
+    let signed = |reason: String| format!("{reason} (by {by})");
+    let named = branch.unwrap_or_default();
+    match command {
+        Command::Commit { .. } => Input::CommitAsked { request },
+        Command::Abort { reason } => Input::AbortAsked { request, reason: signed(reason) },
+        Command::Retry { .. } => Input::RetryAsked { request, branch },
+        Command::Edit { work, reason, .. } => {
+            Input::Edit { request, branch: named, work, reason: signed(reason) }
+        }
+        Command::Resolve { committed, reason, .. } => {
+            Input::Resolved { request, branch: named, committed, reason: signed(reason) }
+        }
+    }
+}

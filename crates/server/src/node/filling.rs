@@ -1,0 +1,101 @@
+//! What a call is made of: the plan, and what earlier branches have put out.
+
+use std::{sync::Arc, time::Duration};
+
+use handfast_core::{
+    id::BranchId,
+    plan::{self, Calls, Given, Plan, Verb},
+    transaction::{Index, Transaction},
+    vote::{Proof, Refusal},
+    work::{Sql, Work},
+};
+use handfast_log::{Partition, Sqlite};
+use handfast_participants::ServiceCall;
+
+use super::requests::missing;
+use crate::template;
+
+/// What the calls of a branch may use now.
+#[derive(Default)]
+pub(super) struct Filling {
+    plan: Arc<Plan>,
+    /// By the names of the branches.
+    outputs: Vec<(String, Proof)>,
+    attempt: u32,
+}
+
+impl Filling {
+    /// The names stand where the transaction is, which has what is recorded of it.
+    pub(super) fn new(partition: &Partition<Transaction, Sqlite>, gid: &str, given: Given) -> Self {
+        let Given { plan, outputs, attempt } = given;
+        if outputs.is_empty() {
+            return Self { plan, outputs: Vec::new(), attempt };
+        }
+        let known = partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
+        let named = |(branch, output): (Index, Proof)| {
+            Some((known?.branches.get(usize::from(branch))?.name.clone(), output))
+        };
+        Self { plan, outputs: outputs.into_iter().filter_map(named).collect(), attempt }
+    }
+
+    /// A branch's calls, if it is a service's.
+    pub(super) fn calls(&self, branch: Index) -> Option<&Calls> {
+        match &self.plan.branches.get(usize::from(branch))?.work {
+            Work::Calls(calls) => Some(calls),
+            Work::Sql(_) | Work::Keys(_) => None,
+        }
+    }
+
+    fn template(&self, verb: Verb, branch: Index) -> Option<&plan::Call> {
+        match verb {
+            Verb::Do | Verb::Deliver | Verb::Try => self.calls(branch).map(|calls| &calls.act),
+            Verb::Undo | Verb::Cancel => self.calls(branch)?.undo.as_ref(),
+            Verb::Confirm => self.calls(branch)?.confirm.as_ref(),
+            Verb::Ask => self.plan.terms.ask.as_ref().map(|ask| &ask.call),
+        }
+    }
+
+    /// Whether there is anything to call.
+    pub(super) fn has(&self, verb: Verb, branch: Index) -> bool {
+        self.template(verb, branch).is_some()
+    }
+
+    /// Which try it is, from 1.
+    pub(super) fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// What to call, with its templates filled in.
+    pub(super) fn call(&self, verb: Verb, branch: Index) -> Result<plan::Call, Refusal> {
+        let call = self.template(verb, branch);
+        let call = call.ok_or_else(|| missing("the plan has no such call".into()))?;
+        template::render(call, &self.plan.terms.input, &self.outputs).map_err(missing)
+    }
+
+    /// Statements with the parameters that other branches put out.
+    pub(super) fn sql(&self, mut sql: Sql) -> Result<Sql, Refusal> {
+        template::fill(&mut sql, &self.plan.terms.input, &self.outputs).map_err(missing)?;
+        Ok(sql)
+    }
+
+    pub(super) fn service_call(
+        &self,
+        gid: &str,
+        branch: BranchId,
+        verb: Verb,
+        call: plan::Call,
+        within: Duration,
+    ) -> ServiceCall {
+        let absent_is_undone = self.calls(branch.index).is_some_and(|calls| calls.absent_is_undone);
+        ServiceCall {
+            gid: gid.into(),
+            branch,
+            verb,
+            attempt: self.attempt,
+            call,
+            trace: self.plan.terms.trace.clone(),
+            within,
+            absent_is_undone,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! One branch, as its machine knows it.
+
+use handfast_client::wire::{BranchKind, BranchState, BranchView};
+use handfast_core::{
+    plan::{Kind, Plan},
+    transaction::{Decision, Fate, Index, Known, KnownBranch, Live, Telling, Voted, Voting},
+    vote::{Proof, Vote},
+    work::Work,
+};
+
+/// A branch of a run of which nothing is recorded.
+pub(super) fn voting(name: &str, resource: &str, vote: Option<&Vote>, id: String) -> BranchView {
+    bare(name, resource, id, prepares(vote))
+}
+
+fn prepares(vote: Option<&Vote>) -> BranchState {
+    match vote {
+        None => BranchState::Working,
+        Some(Vote::Yes(_)) => BranchState::Prepared,
+        Some(Vote::ReadOnly) => BranchState::ReadOnly,
+        Some(Vote::No(_)) => BranchState::Refused,
+        Some(Vote::Lost(_)) => BranchState::InDoubt,
+    }
+}
+
+/// A branch of a run that the log knows.
+pub(super) fn known(known: &Known, live: &Live, at: Index, id: String) -> BranchView {
+    let branch = &known.branches[usize::from(at)];
+    let telling = live.telling.get(usize::from(at));
+    let voting = live.voting.as_ref().filter(|_| known.decision.is_none());
+    let state = match (&branch.fate, voting) {
+        (Fate::Heuristic(_), _) => BranchState::Heuristic,
+        (Fate::Resolved { .. }, _) => BranchState::Resolved,
+        (fate, Some(voting)) => undecided(voting, at, fate, telling),
+        (_, None) => told(known, branch, at, telling),
+    };
+    let mut view = bare(&branch.name, &branch.resource, id, state);
+    view.attempts = telling.map_or(0, attempts);
+    view.last_answer = telling.and_then(|telling| telling.last_answer.clone());
+    if let Fate::Heuristic(detail) | Fate::Stuck(detail) = &branch.fate {
+        view.last_answer.get_or_insert_with(|| detail.clone());
+    }
+    if let Some(plan) = &known.plan {
+        let voted = match voting.and_then(|voting| voting.vote(at)) {
+            Some(Vote::Yes(proof)) => Some(proof),
+            _ => None,
+        };
+        place(&mut view, known, plan, at);
+        view.output = output(plan, at, voted.unwrap_or(&branch.proof));
+    }
+    view
+}
+
+/// Before the decision, with a plan.
+fn undecided(voting: &Voting, at: Index, fate: &Fate, telling: Option<&Telling>) -> BranchState {
+    let is_begun = telling.is_some_and(|telling| telling.is_begun);
+    match (voting.kind(at), voting.vote(at)) {
+        (Kind::Deliver, _) => BranchState::Waiting,
+        (Kind::Step, Some(Vote::Yes(_))) => BranchState::Done,
+        (_, None) if !is_begun => BranchState::Waiting,
+        (_, None) if matches!(fate, Fate::Stuck(_)) => BranchState::Stuck,
+        (_, vote) => prepares(vote),
+    }
+}
+
+/// After the decision, or while it is left to others.
+fn told(known: &Known, branch: &KnownBranch, at: Index, telling: Option<&Telling>) -> BranchState {
+    let is_over = known.finished
+        || branch.fate == Fate::Applied
+        || telling.is_some_and(|telling| telling.is_finished);
+    let is_told = telling.is_some_and(|telling| telling.is_asked || attempts(telling) > 0);
+    let is_stuck = matches!(branch.fate, Fate::Stuck(_));
+    match (known.kind(at), branch.vote) {
+        (Kind::Deliver, _) if matches!(known.decision, Some(Decision::Abort(_))) => {
+            BranchState::Skipped
+        }
+        (Kind::Deliver, _) if is_over => BranchState::Finished,
+        (Kind::Deliver, _) if is_stuck => BranchState::Stuck,
+        (Kind::Deliver, _) if !is_told => BranchState::Waiting,
+        (Kind::Deliver, _) => BranchState::InDoubt,
+        (_, Voted::ReadOnly) => BranchState::ReadOnly,
+        (Kind::Prepare | Kind::Step, Voted::No) => match refused(known, branch) {
+            true => BranchState::Refused,
+            false => BranchState::Skipped,
+        },
+        (Kind::Step, vote) if !known.concerns(at) => match vote {
+            Voted::Yes => BranchState::Done,
+            // It may be done, and nothing undoes it.
+            _ => BranchState::InDoubt,
+        },
+        (Kind::Step, _) if is_over => BranchState::Undone,
+        (_, Voted::Yes | Voted::Unknown) if is_over => BranchState::Finished,
+        (_, Voted::Yes | Voted::Unknown) if is_stuck => BranchState::Stuck,
+        (_, Voted::Yes | Voted::Unknown) => BranchState::InDoubt,
+    }
+}
+
+/// Those that failed, whether they arrived or not.
+fn attempts(telling: &Telling) -> u32 {
+    telling.tries.saturating_add(telling.unsent)
+}
+
+/// Whether a branch that voted no was asked at all: with a plan, others may not have been.
+fn refused(known: &Known, branch: &KnownBranch) -> bool {
+    match &known.decision {
+        Some(Decision::Abort(reason)) if known.plan.is_some() => {
+            reason.branch.as_ref() == Some(&branch.name)
+        }
+        _ => true,
+    }
+}
+
+fn place(view: &mut BranchView, known: &Known, plan: &Plan, at: Index) {
+    let Some(planned) = plan.branches.get(usize::from(at)) else { return };
+    view.kind = match planned.part.kind {
+        Kind::Prepare => BranchKind::Prepare,
+        Kind::Step => BranchKind::Step,
+        Kind::Deliver => BranchKind::Deliver,
+    };
+    let name = |at: &Index| Some(known.branches.get(usize::from(*at))?.name.clone());
+    view.after = planned.part.after.iter().filter_map(name).collect();
+}
+
+/// What a step or reservation has put out. What databases hand over is no output.
+fn output(plan: &Plan, at: Index, proof: &Proof) -> Option<serde_json::Value> {
+    let planned = plan.branches.get(usize::from(at))?;
+    let is_called = matches!(planned.work, Work::Calls(_));
+    let text = Some(&proof.0).filter(|text| is_called && !text.is_empty())?;
+    serde_json::from_str(text).ok()
+}
+
+fn bare(name: &str, resource: &str, id: String, state: BranchState) -> BranchView {
+    BranchView {
+        name: name.into(),
+        resource: resource.into(),
+        kind: BranchKind::Prepare,
+        after: Vec::new(),
+        id,
+        state,
+        attempts: 0,
+        output: None,
+        last_answer: None,
+        next_attempt_at_ms: None,
+    }
+}
