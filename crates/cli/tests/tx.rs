@@ -80,9 +80,11 @@ fn tries_that_were_answered_the_same_are_told_once() {
     holds(
         &out,
         &[
-            "00:00:01.000  +0 ms   -       asked            pay     do, answered after 1000 ms: 503\n",
+            "00:00:01.000  +0 ms   -       asked            pay     \
+             do, answered after 1000 ms: 503\n",
             " 4 more the same  pay\n00:00:06.000  +5.0 s  -",
-            "00:00:07.000  +1.0 s  -       asked            pay     do, answered after 7000 ms: 401\n\
+            "00:00:07.000  +1.0 s  -       asked            pay     \
+             do, answered after 7000 ms: 401\n\
              00:00:08.000  +1.0 s  -",
         ],
     );
@@ -147,7 +149,8 @@ fn a_dry_run_names_branches_and_what_comes_later() {
         let (code, out, err) = run(&args);
         assert_eq!((code, err.as_str()), (0, "nothing was done\n"), "{out}");
         let text = "It would be recorded:\n  the decision to abort\n  pay has other calls: \
-                    moved\n  pay is declared undone: seen\n  Odd #9\nThen at once:\n  undo pay at svc\n  odd #0\nAnd later:\n  undo book at \
+                    moved\n  pay is declared undone: seen\n  Odd #9\nThen at once:\n  undo pay \
+                    at svc\n  odd #0\nAnd later:\n  undo book at \
                     svc, if it has an undo\n";
         assert_eq!(out, text);
         let line = format!("POST /v1/transactions/o-1:{verb}?dry_run=true ");

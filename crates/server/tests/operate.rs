@@ -50,7 +50,11 @@ fn now_ms() -> u64 {
 async fn who_is_asked_back_and_what_it_answers_is_shown() {
     let (world, service) = over(|_| (404, json!("no such path"))).await;
     let ask = json!({ "resource": "svc", "call": "GET /mark" });
-    let body = |gid: &str, deadline_ms: u64| json!({ "gid": gid, "open": true, "ask": ask, "deadline_ms": deadline_ms, "wait": "none" });
+    let body = |gid: &str, deadline_ms: u64| {
+        json!({
+            "gid": gid, "open": true, "ask": ask, "deadline_ms": deadline_ms, "wait": "none"
+        })
+    };
     world.post("/v1/transactions", body("later", 60_000)).await;
     let due_ms = sees(&world, "later", |shown| shown["deadline_at_ms"].as_u64()).await;
     assert!((now_ms()..=now_ms() + 60_000).contains(&due_ms), "{due_ms}");

@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 /// body.
 ///
 /// Path, headers and body may hold `{{branch.field}}`, from what a branch before it has put out,
-/// and `{{input.field}}`. In a path a value is percent-encoded; a string of the body that is nothing
-/// but one of these becomes the value itself.
+/// and `{{input.field}}`. In a path a value is percent-encoded; a string of the body that is
+/// nothing but one of these becomes the value itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct Call {

@@ -121,8 +121,8 @@ codes! {
          `confirm` and `cancel` for one that prepares. `isolation` and timeouts go with `sql`."
         "Give what the kinds of the resource and of the branch need.";
     BAD_CALL "bad_call" 422 "A call cannot be made"
-        "A call is `METHOD /path`, with POST, PUT, PATCH, DELETE or GET; the path has no spaces and \
-         no `.` or `..` as segments. Headers that Handfast sets, that belong to the connection, or \
+        "A call is `METHOD /path`, with POST, PUT, PATCH, DELETE or GET; the path has no spaces \
+         and no `.` or `..` as segments. Headers that Handfast sets, that belong to the connection, or \
          that hold credentials are not the call's to set. Bodies have at most \
          `limits.text_bytes_max` bytes; types, subjects and order keys 1 to 256."
         "Mend the call; put credentials and common headers into the resource's settings.";
@@ -165,8 +165,8 @@ codes! {
          day; `cap_ms` is not less than `first_ms`."
         "Use a number within the range.";
     NOT_EDITABLE "not_editable" 422 "An edit cannot change that"
-        "An edit gives a branch of a service other calls. Its resource, kind, place and retries stay \
-         as they are, a step that can be undone stays so, and its calls use only outputs that the \
+        "An edit gives a branch of a service other calls. Its resource, kind, place and retries \
+         stay as they are, a step that can be undone stays so, and its calls use only outputs that the \
          branch used before."
         "Change calls alone; or resolve the branch, or abort the transaction.";
     BAD_SAGA "bad_saga" 422 "The definition cannot run"
@@ -194,7 +194,8 @@ codes! {
          of at most 65,536 bytes; null only where a key is expected to be absent."
         "Use another key or value.";
     TIMEOUT_OUT_OF_RANGE "timeout_out_of_range" 422 "A timeout is out of range"
-        "A timeout is 0 or more than `transaction.timeout_ms_max`; `deadline_ms` is at most 30 days."
+        "A timeout is 0 or more than `transaction.timeout_ms_max`; `deadline_ms` is at most \
+         30 days."
         "Use one within the range, or raise the setting.";
     BAD_REASON "bad_reason" 422 "The reason cannot be kept"
         "`:resolve` and `:edit` need a reason; reasons have at most 1,024 bytes."
@@ -203,8 +204,8 @@ codes! {
         "To resolve a branch is to say what was seen there: `committed` or `aborted`."
         "Look at the participant first.";
     OTHER_CONTENT "other_content" 422 "The gid was used with other content"
-        "A transaction of this gid exists, and its branches, `hold`, `decide`, `open`, `input` or `ask` \
-         differ from this request's; or a branch of that name was added with other content. \
+        "A transaction of this gid exists, and its branches, `hold`, `decide`, `open`, `input` or \
+         `ask` differ from this request's; or a branch of that name was added with other content. \
          A gid names one transaction for ever."
         "Use a new gid for a new transaction.";
 
