@@ -299,7 +299,9 @@ async fn one_word_is_said_to_many() {
         let body = json!({ "gid": gid, "open": true, "branches": [step("book")] });
         assert_eq!(world.post("/v1/transactions", body).await.status.as_u16(), 202);
     }
-    let word = |filter: Json, dry_run: bool| json!({ "filter": filter, "reason": "r", "dry_run": dry_run });
+    let word = |filter: Json, dry_run: bool| -> Json {
+        json!({ "filter": filter, "reason": "r", "dry_run": dry_run })
+    };
     let bad = world.post("/v1/transactions:abort", word(json!({ "state": "odd" }), false)).await;
     assert_eq!((bad.status.as_u16(), bad.code()), (400, "bad_query"));
     let bad = world.post("/v1/transactions:abort", word(json!({ "limit": 501 }), false)).await;

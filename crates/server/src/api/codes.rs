@@ -122,8 +122,8 @@ codes! {
         "Give what the kinds of the resource and of the branch need.";
     BAD_CALL "bad_call" 422 "A call cannot be made"
         "A call is `METHOD /path`, with POST, PUT, PATCH, DELETE or GET; the path has no spaces \
-         and no `.` or `..` as segments. Headers that Handfast sets, that belong to the connection, or \
-         that hold credentials are not the call's to set. Bodies have at most \
+         and no `.` or `..` as segments. Headers that Handfast sets, that belong to the \
+         connection, or that hold credentials are not the call's to set. Bodies have at most \
          `limits.text_bytes_max` bytes; types, subjects and order keys 1 to 256."
         "Mend the call; put credentials and common headers into the resource's settings.";
     UNKNOWN_AFTER "unknown_after" 422 "`after` names no branch"
@@ -166,8 +166,8 @@ codes! {
         "Use a number within the range.";
     NOT_EDITABLE "not_editable" 422 "An edit cannot change that"
         "An edit gives a branch of a service other calls. Its resource, kind, place and retries \
-         stay as they are, a step that can be undone stays so, and its calls use only outputs that the \
-         branch used before."
+         stay as they are, a step that can be undone stays so, and its calls use only outputs that \
+         the branch used before."
         "Change calls alone; or resolve the branch, or abort the transaction.";
     BAD_SAGA "bad_saga" 422 "The definition cannot run"
         "The message says what is wrong, each with a code that docs/sagas.md explains."
