@@ -183,10 +183,12 @@ impl World {
             }
             Action::Lose(packet) => {
                 self.take(packet);
+                self.give_up_asking(packet);
             }
             Action::Drop(packet) => {
                 self.left.drops -= 1;
                 self.take(packet);
+                self.give_up_asking(packet);
             }
             Action::Duplicate(packet) => {
                 self.left.duplicates -= 1;
@@ -298,6 +300,16 @@ impl World {
             self.voted(branch, vote, death);
         } else {
             self.acked(branch, Ack::Unknown("no answer".into()), death);
+        }
+    }
+
+    /// Whoever asked whether a caller has committed, and hears nothing, says so and asks again.
+    fn give_up_asking(&mut self, packet: &Packet) {
+        let (Message::Ask(branch) | Message::AskedBack(branch, _)) = **packet else { return };
+        if self.is_up(Place::Coordinator(branch.coordinator)) {
+            let reply = Reply::Unknown("no answer".into());
+            let input = transaction::Input::AskedBack { run: branch.run, reply };
+            self.coordinate(branch.coordinator, branch.transaction(), input, None);
         }
     }
 

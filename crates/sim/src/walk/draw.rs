@@ -150,7 +150,13 @@ fn plan_services(random: &mut Random, wish: &mut Wish) {
             before.push(index);
         }
     }
-    wish.deadline = random.one_in(4);
+    let delivers = |branch: &BranchWish| branch.kind == Kind::Deliver;
+    wish.asks = !wish.hold && wish.branches.iter().all(delivers);
+    wish.deadline = !wish.asks && random.one_in(4);
+    if wish.asks {
+        // Who says that it has committed does not give up.
+        wish.aborts = 0;
+    }
 }
 
 /// Paxos commit, or three-phase commit, if all branches are at shards and there are enough of them.
