@@ -17,8 +17,8 @@
 //!     ],
 //!     ..BeginTransaction::default()
 //! };
-//! let services = Services::new()?.at("hotel", "http://127.0.0.1:8001")
-//!     .at("bank", "http://127.0.0.1:8002");
+//! let services = Services::new()?.at("hotel", "http://127.0.0.1:8001")?;
+//! let services = services.at("bank", "http://127.0.0.1:8002")?;
 //! let report = unwind::check(&saga, |request| services.call(request), free_rooms).await?;
 //! assert!(report.is_clean(), "{report}");
 //! # Ok(())

@@ -100,7 +100,7 @@ async fn story(case: &mut Case, point: &str, commits: bool) -> Result<()> {
     }
     case.settled(up).await?;
     let mut effects = case.service.effects();
-    // Refused after a restart: it may have been done before, so it is undone, which changes nothing.
+    // Refused after a restart: it may have been done before, so it is undone; that changes nothing.
     effects.retain(|_, effect| *effect != (0, 0));
     let wanted: &[(&str, Effects)] = match commits {
         true => &[("a", DONE), ("b", DONE), ("tell", DONE)],
