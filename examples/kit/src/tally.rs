@@ -66,7 +66,13 @@ impl Tally {
             .iter()
             .sum();
         let count = count + self.committed + self.not_sent;
-        let mut text = format!("\n  {count} {what} in {:.1} s\n\n", self.took_ms as f64 / 1000.0);
+        let took = self.took_ms as f64 / 1000.0;
+        format!("\n  {count} {what} in {took:.1} s\n\n{}", self.lines())
+    }
+
+    /// The lines of that, without what was played and how long it took.
+    pub fn lines(&self) -> String {
+        let mut text = String::new();
         let mut line = |what: &str, value: String| {
             let _ = writeln!(text, "  {what:18} {value}");
         };

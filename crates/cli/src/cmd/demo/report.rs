@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
 
-use handfast_example_kit::Answer;
+use handfast_example_kit::{self as kit, Answer, Tally};
 use serde::Serialize;
 
 use super::{
@@ -38,74 +38,39 @@ pub struct Report {
     decide: &'static str,
     clients: u32,
     transfers: usize,
-    took_ms: u64,
-    committed: usize,
-    aborted: BTreeMap<String, usize>,
-    /// There was no connection, and the caller was told so.
-    not_sent: usize,
-    /// Told unknown at first, and what it turned out to be.
-    unknown_then: BTreeMap<String, usize>,
-    kills: BTreeMap<String, usize>,
+    #[serde(flatten)]
+    tally: Tally,
     longest_in_doubt_ms: u64,
     money_before: i64,
     money_after: i64,
     banks: [String; 2],
     /// Answers and books that disagree, accounts and ledgers that disagree.
     disagreements: Vec<String>,
-    /// Open, in doubt or unknown at the end.
-    left: Vec<String>,
-    /// What no caller should have been told.
-    wrong_answers: BTreeMap<String, usize>,
 }
 
 impl Report {
     pub fn new(plan: &Plan, story: Story) -> Self {
-        let mut report = Self {
+        let Story { answers, kills, left, took, .. } = story;
+        Self {
             seed: plan.seed,
             decide: plan.decide.name(),
             clients: plan.clients,
             transfers: plan.transfers.len(),
-            took_ms: ms(story.took),
-            committed: 0,
-            aborted: BTreeMap::new(),
-            not_sent: 0,
-            unknown_then: BTreeMap::new(),
-            disagreements: disagreements(plan, &story.answers, &story.books),
-            kills: story.kills,
+            disagreements: disagreements(plan, &answers, &story.books),
+            tally: Tally::new(kit::Story { answers, kills, left, took }),
             longest_in_doubt_ms: ms(story.longest_in_doubt),
             money_before: story.before,
             money_after: story.books.iter().map(sum).sum(),
             banks: story.names,
-            left: story.left,
-            wrong_answers: BTreeMap::new(),
-        };
-        story.answers.into_iter().for_each(|answer| report.count(answer));
-        report
+        }
     }
 
     /// True if nothing is wrong.
     pub fn holds(&self) -> bool {
         self.money_before == self.money_after
             && self.disagreements.is_empty()
-            && self.left.is_empty()
-            && self.wrong_answers.is_empty()
-    }
-
-    fn count(&mut self, answer: Answer) {
-        match answer {
-            Answer::Committed => self.committed += 1,
-            Answer::Aborted(code) => *self.aborted.entry(code).or_default() += 1,
-            Answer::NotSent => self.not_sent += 1,
-            Answer::Unknown(then) => {
-                let then = match then.as_deref() {
-                    Some(Answer::Committed) => "committed".into(),
-                    Some(Answer::Aborted(code)) => format!("aborted: {code}"),
-                    _ => "still unknown".into(),
-                };
-                *self.unknown_then.entry(then).or_default() += 1;
-            }
-            Answer::Wrong(why) => *self.wrong_answers.entry(why).or_default() += 1,
-        }
+            && self.tally.left.is_empty()
+            && self.tally.wrong_answers.is_empty()
     }
 
     pub fn text(&self) -> String {
@@ -116,12 +81,16 @@ impl Report {
         let agree = format!("every answer agrees with the books of {}", self.banks.join(" and "));
         verdict(&mut text, self.disagreements.is_empty(), &agree, "ANSWERS AND BOOKS DISAGREE");
         list(&mut text, &self.disagreements);
-        verdict(&mut text, self.left.is_empty(), "nothing is left in doubt", "NOT SETTLED");
-        list(&mut text, &self.left);
-        if !self.wrong_answers.is_empty() {
+        verdict(&mut text, self.tally.left.is_empty(), "nothing is left in doubt", "NOT SETTLED");
+        list(&mut text, &self.tally.left);
+        if !self.tally.wrong_answers.is_empty() {
             verdict(&mut text, false, "", "CALLERS WERE TOLD WHAT THEY SHOULD NOT");
-            let wrong: Vec<_> =
-                self.wrong_answers.iter().map(|(why, count)| format!("{count} × {why}")).collect();
+            let wrong: Vec<_> = self
+                .tally
+                .wrong_answers
+                .iter()
+                .map(|(why, count)| format!("{count} × {why}"))
+                .collect();
             list(&mut text, &wrong);
         }
         if !self.holds() {
@@ -131,30 +100,15 @@ impl Report {
     }
 
     fn counts(&self) -> String {
-        let (transfers, clients, took) = (self.transfers, self.clients, span(self.took_ms));
+        let (transfers, clients, took) = (self.transfers, self.clients, span(self.tally.took_ms));
         let decide = self.decide;
         let mut text = format!(
             "\n  {transfers} transfers by {clients} clients in {took}, decided by {decide}\n\n"
         );
+        text.push_str(&self.tally.lines());
         let mut line = |what: &str, value: String| {
             let _ = writeln!(text, "  {what:18} {value}");
         };
-        let aborted: usize = self.aborted.values().sum();
-        line("committed", self.committed.to_string());
-        line("aborted", aborted.to_string());
-        for (code, count) in &self.aborted {
-            line("", format!("{count} × {code}"));
-        }
-        if self.not_sent > 0 {
-            line("not sent", format!("{} (no connection, and the caller knows)", self.not_sent));
-        }
-        line("unknown at first", self.unknown_then.values().sum::<usize>().to_string());
-        for (then, count) in &self.unknown_then {
-            line("", format!("{count} × then {then}"));
-        }
-        let kills: Vec<_> =
-            self.kills.iter().map(|(who, count)| format!("{count} × {who}")).collect();
-        line("kills", if kills.is_empty() { "none".into() } else { kills.join(", ") });
         line("longest in doubt", span(self.longest_in_doubt_ms));
         line("money", format!("{} before, {} after", self.money_before, self.money_after));
         text
@@ -183,7 +137,7 @@ impl Comparison {
         text.push_str("\n  longest in doubt, with the same kills\n");
         let back = format!("was back after {}, since log needs it", span_of(FIRST_NODE_DEAD));
         for (report, after) in [(&self.chosen, "never came back"), (&self.log, &back)] {
-            let died = report.kills.contains_key(FIRST_NODE);
+            let died = report.tally.kills.contains_key(FIRST_NODE);
             let node = format!("{FIRST_NODE} {}", if died { after } else { "was not killed" });
             let longest = span(report.longest_in_doubt_ms);
             let _ = writeln!(text, "    {:12} {longest:>10}   {node}", report.decide);
