@@ -7,6 +7,21 @@
 //! Messages go one way, from peer to peer, and may be lost, doubled, late and out of order; timers
 //! of the machines heal that. Each carries the whole pact, so that a receiver that knows nothing
 //! can act, and the number of the role it is for, so that one shard may have several.
+//!
+//! What one lost message costs until its sender's timer is over:
+//!
+//! * `Voted`, or the `Accepted` that follows from it: [`BALLOT_MS`], then a ballot of the
+//!   coordinator's own.
+//! * `Claim`, `Promise`, `Accept`, `Accepted` of such a ballot: nothing while a majority is heard;
+//!   else its leader's wait, [`BALLOT_MS`] and more.
+//! * `PreCommit`, `PreCommitted`, `Asked`, `Told`, `Led`: [`TERMINATION_MS`]; then who was not
+//!   heard is taken for dead.
+//! * `Decided`: what is left of [`IN_DOUBT_MS`], or of the wait until the next inquiry.
+//!
+//! Nothing is sent twice within a period. The runtime sends over connections that deliver or break,
+//! so that a loss means that a peer or the network is gone, and a second copy would be lost too;
+//! and three-phase commit, whose period is the longest, takes a lost message for a dead member by
+//! its very assumption: to repeat it sooner would only hide how often that is wrong.
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -37,6 +52,8 @@ pub const BALLOT_MS: u64 = 500;
 /// How long three-phase commit waits for an answer, in ms; who is silent for longer is taken for
 /// dead. This is the bounded delay that it rests on.
 pub const TERMINATION_MS: u64 = 1_000;
+/// How often a coordinator asks about a run that those who decide have forgotten, in ms.
+pub const FORGOTTEN_MS: u64 = 60_000;
 /// Most faults that acceptors can be asked to bear: 2F of them beside the coordinator.
 pub const FAULTS_MAX: usize = 4;
 
@@ -211,6 +228,14 @@ pub enum Word {
         /// The ballot it must exceed.
         promised: Ballot,
     },
+    /// Paxos, to a leader: this acceptor may have forgotten what it promised for the run. It will
+    /// promise and accept no more, which is as if it were dead for good.
+    Retired {
+        /// The leader's ballot.
+        ballot: Ballot,
+        /// Which acceptor.
+        acceptor: u8,
+    },
     /// To a process: it is decided.
     Decided {
         /// Which process.
@@ -232,7 +257,7 @@ pub enum Word {
         /// Which member.
         member: Index,
     },
-    /// Three-phase, to a member: how far is it?
+    /// To a member: how far is it? With Paxos: only whether it knows the end.
     Asked {
         /// Who asks.
         by: Process,
@@ -241,7 +266,7 @@ pub enum Word {
         /// Whether the asker wants to decide; if not it has only lost its own knowledge.
         leads: bool,
     },
-    /// Three-phase, to who asked: so far is this member.
+    /// To who asked: so far is this member.
     Told {
         /// Who asked.
         by: Process,
@@ -261,6 +286,13 @@ pub enum Word {
         /// The member that leads.
         leader: Index,
     },
+    /// To who asked: this member may have ended its branch, and does not know any more how.
+    Forgotten {
+        /// Who asked.
+        by: Process,
+        /// Which member.
+        member: Index,
+    },
 }
 
 impl Word {
@@ -269,6 +301,7 @@ impl Word {
         match *self {
             Self::Promise { ballot, .. }
             | Self::Outbid { ballot, .. }
+            | Self::Retired { ballot, .. }
             | Self::Accepted { proposal: Proposal { ballot, .. }, .. } => Some(ballot),
             _ => None,
         }
@@ -280,16 +313,18 @@ impl Word {
             Self::Voted { acceptor, .. }
             | Self::Claim { acceptor, .. }
             | Self::Accept { acceptor, .. } => pact.acceptor(acceptor),
-            Self::Promise { .. } | Self::Outbid { .. } | Self::Accepted { .. } => {
-                pact.process(self.ballot_answered()?.leader(pact))
-            }
+            Self::Promise { .. }
+            | Self::Outbid { .. }
+            | Self::Accepted { .. }
+            | Self::Retired { .. } => pact.process(self.ballot_answered()?.leader(pact)),
             Self::Decided { to, .. } => pact.process(to),
             Self::PreCommit { member, .. } | Self::Asked { member, .. } => {
                 pact.process(member.saturating_add(1))
             }
-            Self::PreCommitted { by, .. } | Self::Told { by, .. } | Self::Led { by, .. } => {
-                pact.process(by)
-            }
+            Self::PreCommitted { by, .. }
+            | Self::Told { by, .. }
+            | Self::Led { by, .. }
+            | Self::Forgotten { by, .. } => pact.process(by),
         }
     }
 }

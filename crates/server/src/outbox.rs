@@ -5,9 +5,8 @@
 //! connection that is kept, and never tries twice: the machines know better what is still wanted.
 
 use std::{
-    collections::BTreeSet,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -67,34 +66,6 @@ impl Outbox {
     /// How many were lost on this side so far.
     pub(crate) fn dropped(&self) -> u64 {
         self.counts.dropped.load(Ordering::Relaxed)
-    }
-}
-
-/// Messages that are dropped because of who sends them or should get them.
-#[derive(Default)]
-pub(crate) struct Strangers {
-    messages: AtomicU64,
-    logged: Mutex<BTreeSet<String>>,
-}
-
-impl Strangers {
-    /// Most reasons that are remembered; of more, only the messages are counted.
-    const LOGGED_MAX: usize = 64;
-
-    /// Counts a message that is dropped, and says why once for each reason.
-    pub(crate) fn dropped(&self, why: String) {
-        self.messages.fetch_add(1, Ordering::Relaxed);
-        // Whole after any panic: each change is one call.
-        let mut logged = self.logged.lock().unwrap_or_else(PoisonError::into_inner);
-        if logged.len() < Self::LOGGED_MAX && !logged.contains(&why) {
-            tracing::warn!(why, "messages are dropped");
-            logged.insert(why);
-        }
-    }
-
-    /// How many messages were dropped so far.
-    pub(crate) fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
     }
 }
 

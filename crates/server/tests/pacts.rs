@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::requests::{World, nowhere};
 
-const AMPLE: Duration = Duration::from_secs(20);
+pub const AMPLE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn a_way_that_a_branch_cannot_go_is_refused_by_its_name() {
@@ -97,6 +97,11 @@ async fn each_way_commits_and_aborts_over_shards_that_know_each_other() {
     let resources = pair.world.get("/v1/resources").await;
     let peers: Vec<_> = resources.body.as_array().unwrap().iter().map(|r| &r["peer"]).collect();
     assert!(peers.contains(&&json!("left")) && peers.contains(&&json!("right")), "{peers:?}");
+    // What is long finished is found by its run, should a shard still ask.
+    let finished = pair.world.get("/v1/transactions/t-paxos").await;
+    let branch = finished.body["branches"][0]["id"].as_str().unwrap().to_owned();
+    let inquiry = pair.world.get(&format!("/v1/inquiries/{branch}")).await;
+    assert_eq!(inquiry.body["decision"], "commit", "{}", inquiry.body);
     // The same gid decided in another way would be another transaction.
     let other = pair.world.post("/v1/transactions", transfer("t-paxos", "log", 30)).await;
     assert_eq!((other.status.as_u16(), other.code()), (422, "other_content"));
@@ -109,6 +114,48 @@ async fn configured_acceptors_are_used_and_must_be_known_to_all() {
     assert_eq!((answer.status.as_u16(), answer.code()), (422, "request_refused"));
     let detail = answer.body["detail"].as_str().unwrap();
     assert!(detail.contains("has no `--peer` for `shard`"), "{detail}");
+    // And that can be known before.
+    let findings = peers_finding(&pair.world, "left").await;
+    assert_eq!((&findings["level"], &findings["code"]), (&json!("warning"), &json!("peers")));
+    let message = findings["message"].as_str().unwrap();
+    assert!(message.starts_with("it has no `--peer shard=…`: "), "{message}");
+}
+
+/// What a check of a resource says of its peers.
+async fn peers_finding(world: &World, resource: &str) -> Json {
+    let answer = world.post(&format!("/v1/resources/{resource}:check"), json!({})).await;
+    let findings = answer.body["findings"].as_array().unwrap_or_else(|| panic!("{}", answer.body));
+    findings.iter().find(|one| one["code"] == "peers").cloned().unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_check_says_whom_a_shard_does_not_know() {
+    let pair = Pair::start().await;
+    for resource in ["left", "right"] {
+        let finding = peers_finding(&pair.world, resource).await;
+        assert_eq!(finding["level"], "ok", "{finding}");
+    }
+    let peer = nowhere();
+    let bare = Bank::start("bare", &[], None).await;
+    let lone = Bank::start("lone", &[("left", &peer)], Some(&peer)).await;
+    let left = Bank::start("left", &[("right", &peer)], Some(&peer)).await;
+    let world = World::new(&[
+        ("cluster", "them"),
+        ("resources.bare.url", &bare.url),
+        ("resources.lone.url", &lone.url),
+        ("resources.left.url", &left.url),
+    ]);
+    ready(&world).await;
+    let finding = peers_finding(&world, "left").await;
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.starts_with("it has no `--peer lone=…`, no `--coordinator them=…`: "));
+    let finding = peers_finding(&world, "lone").await;
+    let message = finding["message"].as_str().unwrap();
+    assert!(message.starts_with("it has no `--coordinator them=…`: "), "{message}");
+    // One that takes part in no pact, or is away, lacks nobody.
+    for resource in ["bare", "shard"] {
+        assert_eq!(peers_finding(&world, resource).await, Json::Null);
+    }
 }
 
 /// What is refused, and why; then what is taken and leads to nothing.
@@ -146,7 +193,9 @@ async fn a_node_takes_only_messages_for_itself() {
     for word in words(u64::MAX, 255).into_iter().chain(words(0, 0)) {
         taken(message("us", word)).await;
     }
-    assert_eq!(taken(message("us", told)).await, 1);
+    assert_eq!(taken(message("us", told.clone())).await, 1);
+    let answer = world.post("/v1/messages", with_garbled(message("us", told))).await;
+    assert_eq!((answer.status, &answer.body["taken"]), (StatusCode::OK, &json!(2)));
     assert_eq!(world.get("/v1/transactions/g").await.status, StatusCode::NOT_FOUND);
     let metrics = world.get("/metrics").await;
     assert!(metrics.body.as_str().unwrap().contains("handfast_messages_dropped_total"));
@@ -175,7 +224,10 @@ async fn a_shard_takes_only_messages_about_those_whom_it_knows() {
     for word in words(u64::MAX, 255).into_iter().chain(words(0, 0)).chain(words(3, 1)) {
         taken(message("us", word)).await;
     }
-    assert_eq!(taken(message("us", told)).await, 1, "of a run that nobody knows");
+    assert_eq!(taken(message("us", told.clone())).await, 1, "of a run that nobody knows");
+    let body = with_garbled(message("us", told)).to_string();
+    let (status, answer) = bank.call(Method::POST, "/v1/messages", &body).await;
+    assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"taken":2}"#));
     assert_eq!(bank.get("/v1/branches").await["in_doubt"], json!([]));
     assert_eq!(bank.get("/v1/peers").await["name"], "left");
 }
@@ -247,16 +299,20 @@ async fn messages_need_the_highest_role() {
 fn wrong_bodies() -> Vec<(String, u16, &'static str)> {
     let told = json!({ "kind": "decided", "to": 0, "commit": true });
     let many = |count| json!({ "messages": vec![message("us", told.clone()); count] }).to_string();
-    let garbled = json!({ "messages": [message("us", json!({ "kind": "hello" }))] }).to_string();
     assert!(many(64).len() > 1024);
     vec![
         ("{".into(), 400, "malformed_json"),
         ("{}".into(), 422, "wrong_shape"),
-        (json!({ "messages": [{}] }).to_string(), 422, "wrong_shape"),
-        (garbled, 422, "wrong_shape"),
+        (json!({ "messages": 1 }).to_string(), 422, "wrong_shape"),
         (many(65), 422, "wrong_shape"),
         (" ".repeat((1 << 20) + 1), 413, "body_too_large"),
     ]
+}
+
+/// A good message before and behind such as no version of today says.
+fn with_garbled(good: Json) -> Json {
+    let later = message("us", json!({ "kind": "hello" }));
+    json!({ "messages": [good.clone(), later, {}, 1, "x", null, good] })
 }
 
 /// One of each kind, with these numbers.
@@ -334,15 +390,15 @@ impl Pair {
 }
 
 /// A shard in this process, which ends with the test.
-struct Bank {
-    url: String,
+pub struct Bank {
+    pub url: String,
     caller: Caller,
     _dir: TempDir,
 }
 
 impl Bank {
     /// With no peers it has no name.
-    async fn start(name: &str, peers: &[(&str, &str)], node: Option<&str>) -> Self {
+    pub async fn start(name: &str, peers: &[(&str, &str)], node: Option<&str>) -> Self {
         Self::start_at("127.0.0.1:0", name, peers, node).await
     }
 
@@ -368,7 +424,7 @@ impl Bank {
         Self { url, caller: caller.unwrap(), _dir: dir }
     }
 
-    async fn call(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
+    pub async fn call(&self, method: Method, path: &str, body: &str) -> (StatusCode, String) {
         let answer = self.caller.call(method, path, body.into(), AMPLE).await;
         let (status, body) = answer.unwrap();
         (status, String::from_utf8(body.to_vec()).unwrap())
@@ -388,7 +444,7 @@ impl Bank {
         std::str::from_utf8(&status[9..]).unwrap().parse().unwrap()
     }
 
-    async fn get(&self, path: &str) -> Json {
+    pub async fn get(&self, path: &str) -> Json {
         let (status, body) = self.call(Method::GET, path, "").await;
         assert_eq!(status, StatusCode::OK, "{body}");
         serde_json::from_str(&body).unwrap()

@@ -147,6 +147,8 @@ pub struct Leader {
     pub seen: Ballot,
     /// How often it claimed.
     pub tries: u32,
+    /// Acceptors that have forgotten the run.
+    pub retired: BTreeSet<u8>,
     /// How far it is.
     pub phase: Phase,
 }
@@ -173,6 +175,8 @@ pub enum Heard {
     Chosen(Value),
     /// Wait, if it does not already: somebody else was faster, now or before.
     Outbid,
+    /// So many acceptors have forgotten the run that there never will be a majority.
+    Forgotten,
 }
 
 impl Default for Phase {
@@ -205,6 +209,11 @@ impl Leader {
             Word::Outbid { ballot, promised, .. } => {
                 self.outbid(ballot, promised);
                 Heard::Outbid
+            }
+            Word::Retired { acceptor, .. } if pact.acceptor(acceptor).is_some() => {
+                self.retired.insert(acceptor);
+                let is_over = is_majority(self.retired.len(), pact);
+                if is_over { Heard::Forgotten } else { Heard::Nothing }
             }
             _ => Heard::Nothing,
         }

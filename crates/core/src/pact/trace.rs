@@ -83,6 +83,9 @@ impl Display for Word {
             Self::Outbid { ballot, acceptor, promised } => {
                 write!(f, "outbid {ballot} by acceptor {acceptor} promised {promised}")
             }
+            Self::Retired { ballot, acceptor } => {
+                write!(f, "retired from {ballot} acceptor {acceptor}")
+            }
             Self::Decided { to, commit } => {
                 write!(f, "decided {} to p{to}", if *commit { "commit" } else { "abort" })
             }
@@ -96,6 +99,7 @@ impl Display for Word {
                 write!(f, "told p{by} #{member} {stage}{recovering}")
             }
             Self::Led { by, member, leader } => write!(f, "led p{by} #{member} by #{leader}"),
+            Self::Forgotten { by, member } => write!(f, "forgotten p{by} #{member}"),
         }
     }
 }

@@ -53,6 +53,7 @@ impl Step<'_> {
         &mut self,
         pact: &Pact,
         ballot: Ballot,
+        acceptor: u8,
         answer: impl FnOnce(&Acceptor) -> (Option<Change>, Word),
     ) {
         if let Some(end) = self.end_of(pact) {
@@ -60,8 +61,9 @@ impl Step<'_> {
             return self.send(pact, Word::Decided { to: ballot.leader(pact), commit });
         }
         let first = pact.branch(0);
-        // Forgotten: dead for this run.
-        let Some(state) = self.saved.acceptors.of(&first) else { return };
+        let Some(state) = self.saved.acceptors.of(&first) else {
+            return self.send(pact, Word::Retired { ballot, acceptor });
+        };
         let (change, answer) = answer(&state);
         self.promise(first, change);
         self.send(pact, answer);

@@ -42,7 +42,7 @@ impl Step<'_> {
         let Some(Lead::Paxos(leader)) = &mut self.inquiry(&member.branch).lead else { return };
         match leader.hear(word, pact) {
             // Its timer runs since it claimed.
-            Heard::Nothing | Heard::Outbid => {}
+            Heard::Nothing | Heard::Outbid | Heard::Forgotten => {}
             Heard::Propose(proposal) => {
                 for acceptor in pact.acceptor_numbers() {
                     self.send(pact, Word::Accept { proposal, acceptor });

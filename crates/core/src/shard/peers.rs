@@ -146,11 +146,19 @@ impl<'a> Step<'a> {
             (Word::Decided { to, commit }, _) => self.told_decision(pact, to, commit),
             (Word::Voted { member, acceptor }, Way::Paxos) => self.voted(pact, member, acceptor),
             (Word::Claim { ballot, acceptor }, Way::Paxos) => {
-                self.answer_leader(pact, ballot, |state| state.claimed(ballot, acceptor));
+                self.answer_leader(pact, ballot, acceptor, |state| state.claimed(ballot, acceptor));
             }
             (Word::Accept { proposal, acceptor }, Way::Paxos) => {
                 let ballot = proposal.ballot;
-                self.answer_leader(pact, ballot, |state| state.proposed(proposal, acceptor));
+                self.answer_leader(pact, ballot, acceptor, |state| {
+                    state.proposed(proposal, acceptor)
+                });
+            }
+            // A prepared branch finds the end by itself.
+            (Word::Asked { by, member, .. }, Way::Paxos) => {
+                if self.member_of(pact, process(member)).is_none() {
+                    self.asked_unprepared(pact, by, member);
+                }
             }
             (word, Way::Paxos) => self.leader_word(pact, word),
             (word, Way::ThreePhase) => self.three_phase_word(pact, word),
@@ -186,6 +194,11 @@ impl<'a> Step<'a> {
         !self.saved.prepared.contains_key(branch)
             && self.saved.finished.end(branch).is_none()
             && !self.saved.finished.may_be_forgotten(branch)
+    }
+
+    /// It may have ended here, and is not known any more.
+    pub(super) fn is_forgotten(&self, branch: &BranchId) -> bool {
+        !self.saved.prepared.contains_key(branch) && self.saved.finished.may_be_forgotten(branch)
     }
 
     /// How the run of this pact ended, if a branch of it ended here: no branch aborts while another

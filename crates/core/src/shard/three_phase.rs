@@ -59,18 +59,10 @@ impl Step<'_> {
         }
     }
 
-    /// Somebody asks how far a member is: to decide, or because it lost its own knowledge. A branch
-    /// that has not voted is aborted for good, so that "aborted" is the truth (BHG 7.5: it may
-    /// still abort alone).
+    /// Somebody asks how far a member is: to decide, or because it lost its own knowledge.
     fn asked(&mut self, pact: &Pact, by: Process, index: Index, leads: bool) {
         let Some(member) = self.member_of(pact, process(index)) else {
-            let branch = pact.branch(index);
-            if pact.covers(&branch) && self.is_unseen(&branch) {
-                self.fence(&branch);
-                let (stage, recovering) = (Stage::Aborted, false);
-                return self.send(pact, Word::Told { by, member: index, stage, recovering });
-            }
-            return self.tell_end(pact, by, index);
+            return self.asked_unprepared(pact, by, index);
         };
         let inquiry = self.inquiry(&member.branch);
         let recovering = inquiry.is_recovering;
@@ -105,10 +97,26 @@ impl Step<'_> {
         }
     }
 
+    /// A branch that has not voted is aborted for good, so that "aborted" is the truth (BHG 7.5: it
+    /// may still abort alone; with Paxos its yes will always be missing).
+    pub(super) fn asked_unprepared(&mut self, pact: &Pact, by: Process, index: Index) {
+        let branch = pact.branch(index);
+        if !pact.covers(&branch) || !self.is_unseen(&branch) {
+            return self.tell_end(pact, by, index);
+        }
+        self.fence(&branch);
+        let (stage, recovering) = (Stage::Aborted, false);
+        self.send(pact, Word::Told { by, member: index, stage, recovering });
+    }
+
     fn tell_end(&mut self, pact: &Pact, by: Process, index: Index) {
-        let stage = match self.saved.finished.end(&pact.branch(index)) {
+        let branch = pact.branch(index);
+        let stage = match self.saved.finished.end(&branch) {
             Some(End::Committed) => Stage::Committed,
             Some(End::Aborted) => Stage::Aborted,
+            None if pact.covers(&branch) && self.is_forgotten(&branch) => {
+                return self.send(pact, Word::Forgotten { by, member: index });
+            }
             None => return,
         };
         self.send(pact, Word::Told { by, member: index, stage, recovering: false });

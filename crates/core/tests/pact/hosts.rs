@@ -271,11 +271,11 @@ impl Hosts {
             Some(Call::Vote(run, branch, life)) => {
                 let (code, cause) = ("lost".into(), Cause::Passing);
                 let vote = Vote::Lost(Refusal { code, message: String::new(), cause });
-                (transaction::Input::Voted { run, branch, vote }, life)
+                (transaction::Input::Voted { run, branch, vote, tried: None }, life)
             }
             Some(Call::Ack(run, branch, life)) => {
                 let ack = Ack::Unknown("no answer".into());
-                (transaction::Input::Acked { run, branch, ack }, life)
+                (transaction::Input::Acked { run, branch, ack, took_ms: 0 }, life)
             }
         };
         self.later(1, Event::ToCoordinator(input, Some(life)));
@@ -355,9 +355,9 @@ impl Hosts {
                         (
                             Some(Call::Vote(run, branch, life)),
                             shard::Answer::Voted { vote, .. },
-                        ) => (transaction::Input::Voted { run, branch, vote }, life),
+                        ) => (transaction::Input::Voted { run, branch, vote, tried: None }, life),
                         (Some(Call::Ack(run, branch, life)), shard::Answer::Acked(ack)) => {
-                            (transaction::Input::Acked { run, branch, ack }, life)
+                            (transaction::Input::Acked { run, branch, ack, took_ms: 0 }, life)
                         }
                         (None, _) => continue,
                         (_, other) => panic!("unexpected: {other:?}"),

@@ -52,12 +52,21 @@ impl Ages {
         self.lock().get(branch).map_or(0, |since| now_ms().saturating_sub(*since))
     }
 
+    /// Runs on the partition's thread, so it only walks: both books are in the order of branches.
+    /// What is in doubt for long does not change, and then costs nothing but the comparison.
     fn see(&self, saved: &Saved) {
         let mut since = self.lock();
-        since.retain(|branch, _| saved.prepared.contains_key(branch));
-        for branch in saved.prepared.keys() {
-            since.entry(branch.clone()).or_insert_with(now_ms);
+        if since.keys().eq(saved.prepared.keys()) {
+            return;
         }
+        let now_ms = now_ms();
+        let mut seen = std::mem::take(&mut *since).into_iter().peekable();
+        let prepared = saved.prepared.keys().map(|branch| {
+            while seen.next_if(|(other, _)| other < branch).is_some() {}
+            let same = seen.next_if(|(other, _)| other == branch);
+            same.unwrap_or_else(|| (branch.clone(), now_ms))
+        });
+        *since = prepared.collect();
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<BranchId, u64>> {
@@ -74,5 +83,41 @@ pub(super) async fn watch(shared: Arc<Shared>) {
             Err(NotTaken::Stopped) => return,
             Ok(()) | Err(NotTaken::Full) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use handfast_core::{
+        id::{Cluster, RunId},
+        shard::Prepared,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_branch_keeps_its_age_for_as_long_as_it_is_prepared() {
+        let cluster = Cluster::new("us").expect("a name");
+        let branch = |number| {
+            let run = RunId { epoch: 1, number };
+            BranchId { cluster: cluster.clone(), run, index: 0 }
+        };
+        let ages = Ages::default();
+        let see = |numbers: &[u64]| {
+            let mut saved = Saved::default();
+            saved.prepared.extend(numbers.iter().map(|at| (branch(*at), Prepared::default())));
+            ages.see(&saved);
+            let known: Vec<_> = ages.lock().keys().map(|branch| branch.run.number).collect();
+            assert_eq!(known, numbers);
+        };
+        see(&[2, 4, 6]);
+        ages.lock().values_mut().for_each(|since| *since = 0);
+        // Some go, some come: before, between and behind those that stay.
+        for numbers in [&[1, 2, 3, 5, 6, 7][..], &[1, 2, 3, 5, 6, 7], &[2, 6, 9], &[2, 6, 9]] {
+            see(numbers);
+            let old = [2, 6].map(|at| ages.lock()[&branch(at)]);
+            assert_eq!((old, ages.age_ms(&branch(9)) < 60_000), ([0, 0], true));
+        }
+        see(&[]);
     }
 }

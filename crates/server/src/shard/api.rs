@@ -21,8 +21,7 @@ use handfast_core::{
 use handfast_participants::http::{
     BODY_BYTES_MAX,
     words::{
-        AckWord, Acked, Branches, Check, InDoubtBranch, MESSAGES_MAX, Messages, PROTOCOL, Prepare,
-        Taken, VoteWord, Voted,
+        AckWord, Acked, Branches, Check, InDoubtBranch, PROTOCOL, Prepare, Taken, VoteWord, Voted,
     },
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -33,6 +32,7 @@ use super::{STREAM, Shared, addressed};
 use crate::{
     api::{Problem, codes, named::Named},
     driver::NotTaken,
+    inbox::Incoming,
     stop_point,
 };
 
@@ -56,7 +56,7 @@ pub(super) fn router(shared: Arc<Shared>, token: Option<&str>) -> Router {
         .route("/v1/branches/{branch}/abort", post(abort))
         .route("/v1/messages", post(messages))
         .route("/v1/peers", get(peers))
-        .route("/v1/check", get(async || Json(Check { protocol: PROTOCOL.into() })))
+        .route("/v1/check", get(check))
         .route("/v1/keys", get(keys).put(load))
         .route_layer(middleware::from_fn(move |request, next| admit(digest, request, next)))
         .route("/healthz", get(async || "ok"))
@@ -166,14 +166,11 @@ async fn branches(
 
 /// Takes messages of a peer. Those for which there is no room are lost: they come again.
 async fn messages(State(shared): Api, headers: HeaderMap, body: Bytes) -> Answered<Taken> {
-    let Messages { messages } = read(&headers, &body)?;
-    if messages.len() > MESSAGES_MAX {
-        let detail = format!("{} messages; the limit is {MESSAGES_MAX}", messages.len());
-        return Err(Problem::new(&codes::WRONG_SHAPE, detail));
-    }
+    let messages: Incoming = read(&headers, &body)?;
+    messages.check()?;
     stop_point::reach("messages_taken");
     let mut taken = 0;
-    for message in messages.into_iter().filter(|message| shared.peers.admits(message)) {
+    for message in shared.peers.admitted(&messages) {
         match shared.driver().try_send(addressed(Input::Received { message })) {
             Ok(()) => taken += 1,
             Err(NotTaken::Full) => break,
@@ -181,6 +178,11 @@ async fn messages(State(shared): Api, headers: HeaderMap, body: Bytes) -> Answer
         }
     }
     Ok(Json(Taken { taken }))
+}
+
+/// Whether it is what the caller takes it for, and whom it knows.
+async fn check(State(shared): Api) -> Json<Check> {
+    Json(Check { protocol: PROTOCOL.into(), knows: shared.peers.knows() })
 }
 
 /// Whom the shard knows, and how many messages went there or were lost.

@@ -34,7 +34,9 @@ impl Callers {
 
     /// The caller may have gone: then nobody is answered.
     pub(super) fn answer(&self, request: RequestId, answer: Answer) {
-        if let Some(waiting) = self.lock().remove(&request) {
+        // Not under the lock: who is woken takes it first of all, to leave.
+        let waiting = self.lock().remove(&request);
+        if let Some(waiting) = waiting {
             drop(waiting.send(answer));
         }
     }

@@ -10,7 +10,7 @@ use handfast_core::{
 use handfast_participants::{
     http::{
         CallError, CallSettings, Caller,
-        words::{DecisionWord, Inquiry},
+        words::{DecisionWord, Inquiry, Knows},
     },
     tls,
 };
@@ -21,7 +21,10 @@ use super::{
     Remote, ShardConfig,
     api::{Outgoing, PeersPage},
 };
-use crate::outbox::{Outbox, Strangers};
+use crate::{
+    inbox::{Incoming, Strangers},
+    outbox::Outbox,
+};
 
 /// Most time to connect to somebody.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -104,8 +107,13 @@ impl Peers {
         }
     }
 
-    /// Whether a message is for this shard, and about a pact whose members it knows.
-    pub(super) fn admits(&self, Message { pact, word }: &Message) -> bool {
+    /// The messages that are for this shard, and about a pact whose members it knows.
+    pub(super) fn admitted(&self, incoming: &Incoming) -> impl Iterator<Item = Message> {
+        let understood = incoming.understood(&self.strangers);
+        understood.into_iter().filter(|message| self.admits(message))
+    }
+
+    fn admits(&self, Message { pact, word }: &Message) -> bool {
         let why = match word.to(pact) {
             Some(to) if pact.is_sound() && self.is_me(&to) => match self.stranger(pact) {
                 Some(why) => why,
@@ -127,6 +135,17 @@ impl Peers {
         let nodes = nodes.map(|(cluster, node)| outgoing(coordinator_name(cluster), &node.outbox));
         let (name, unknown) = (self.me.clone(), self.strangers.messages());
         PeersPage { name, peers: shards.chain(nodes).collect(), unknown }
+    }
+
+    /// With whom it can share a pact, if with anybody.
+    pub(super) fn knows(&self) -> Option<Knows> {
+        self.me()?;
+        let clusters = self.coordinators.keys().flatten();
+        Some(Knows {
+            peers: self.shards.keys().cloned().collect(),
+            clusters: clusters.map(ToString::to_string).collect(),
+            any_cluster: self.coordinators.contains_key(&None),
+        })
     }
 
     /// Whether this shard can take part in a pact with that branch; why not.
