@@ -28,6 +28,12 @@ impl Fault {
         Self::Refused { state: String::new(), refusal: refusal(code, cause, message) }
     }
 
+    /// The block does not bear the branch's name any more, by which an abort would find it.
+    pub(super) fn renamed() -> Self {
+        let why = "a statement, function or trigger changed application_name or ended the block";
+        Self::ours(refusal::SQL_NOT_ALLOWED, Request, why)
+    }
+
     /// The SQLSTATE, or nothing.
     pub(super) fn state(&self) -> &str {
         match self {

@@ -148,11 +148,7 @@ impl Session {
             None => self.probe().await?,
         };
         if name != branch.to_string() {
-            return Err(Fault::ours(
-                refusal::SQL_NOT_ALLOWED,
-                Request,
-                "a statement ended the transaction or changed application_name",
-            ));
+            return Err(Fault::renamed());
         }
         Ok(Worked { rows, wrote: xid.map_or(Wrote::Nothing, Wrote::Under) })
     }

@@ -115,13 +115,22 @@ async fn a_hidden_session_is_refused() {
     let db = bed.participant(2);
     let hide = work([bed.add(1, 1), plain("SET LOCAL application_name = 'nobody'")]);
     refused(&*db, &bed, hide, "sql_not_allowed", Request).await;
-    // Through a function it is seen only in the answer to the prepare; it is never a yes.
-    let hide = plain("SELECT set_config('application_name', 'nobody', true)");
-    let id = branch(&bed);
-    let vote = db.prepare(id.clone(), work([bed.add(1, 1), hide]), AMPLE).await.vote;
-    assert!(matches!(vote, Vote::Lost(_)), "{vote:?}");
-    assert_eq!(db.abort(id, Proof::default()).await, Ack::Finished);
-    assert_eq!(own(&*db).await, []);
+    // By a function or a trigger it is seen only in the answer to the prepare, which is taken back.
+    let function = plain("SELECT set_config('application_name', 'nobody', true)");
+    refused(&*db, &bed, work([bed.add(1, 1), function]), "sql_not_allowed", Request).await;
+    let table = bed.table();
+    let trigger = format!(
+        "CREATE FUNCTION {table}_hide() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN SET LOCAL application_name = 'nobody'; RETURN new; END $$; \
+         CREATE TRIGGER hide BEFORE UPDATE ON {table} \
+         FOR EACH ROW EXECUTE FUNCTION {table}_hide()"
+    );
+    bed.client.batch_execute(&trigger).await.unwrap();
+    // The first time it is prepared behind its work, and from then on together with it.
+    for _ in 0..2 {
+        refused(&*db, &bed, work([bed.add(1, 1)]), "sql_not_allowed", Request).await;
+    }
+    assert_eq!((own(&*db).await, bed.value(1).await), (Vec::new(), Some(START)));
 }
 
 #[tokio::test]
