@@ -1,14 +1,16 @@
-//! The kill tests: a node, a shard or a database dies by SIGKILL at every stop of a transfer, and
-//! afterwards the books balance, every answer is true, and nothing is left prepared.
+//! The kill tests: a node, a shard, a database or a service dies by SIGKILL at every stop of a
+//! transaction, and afterwards the books balance, every answer is true, and nothing is left
+//! prepared.
 
 mod bank;
 mod case;
 mod graceful;
+mod lanes;
 mod load;
 mod matrix;
 mod pact;
 mod process;
-mod saga;
+mod services;
 mod stops;
 mod table;
 mod world;

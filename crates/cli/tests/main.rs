@@ -15,9 +15,16 @@ mod usage;
 
 use std::process::{Command, Output};
 
+const HANDFAST: &str = env!("CARGO_BIN_EXE_handfast");
+
 /// The command, without the variables of whoever runs the tests.
 fn handfast(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_handfast"));
+    program(HANDFAST, args)
+}
+
+/// Another program, in the same way.
+fn program(path: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(path);
     command.args(args);
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("HANDFAST_") {

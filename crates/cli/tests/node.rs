@@ -181,6 +181,20 @@ fn check_fails_if_a_resource_cannot_take_part() {
 }
 
 #[test]
+fn a_list_of_resources_says_how_many_are_stuck() {
+    let resource =
+        |name: &str| json!({ "name": name, "kind": "service", "health": "up", "calls": 3 });
+    let mut counted = resource("shipping");
+    counted["stuck"] = json!(12);
+    let (url, _asked) = node(200, &json!([counted, resource("mailer")]));
+    let (_, out, _) = run(&["resource", "ls", "--server", &url]);
+    let rows: Vec<Vec<_>> = out.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0][5..10], ["OLDEST", "IN", "DOUBT", "STUCK", "CALLS"], "{out}");
+    assert_eq!(rows[1][5..8], ["-", "12", "3"], "{out}");
+    assert_eq!(rows[2][5..8], ["-", "?", "3"], "an older node: {out}");
+}
+
+#[test]
 fn the_token_comes_from_a_file_or_a_variable() {
     let (url, asked) = node(200, &json!([]));
     let directory = tempfile::tempdir().unwrap();

@@ -158,6 +158,80 @@ fn a_dry_run_names_branches_and_what_comes_later() {
     }
 }
 
+/// `book` can be undone, `pay` cannot.
+fn with_calls() -> Value {
+    let mut whole = running();
+    let call = |verb: &str, call: &str| json!({ "verb": verb, "call": call });
+    whole["branches"][0]["calls"] = json!([call("do", "POST /b"), call("undo", "DELETE /b")]);
+    whole["branches"][1]["calls"] = json!([
+        { "verb": "do", "call": "POST /pay", "headers": ["x-key"], "body": { "n": 1 } }
+    ]);
+    whole
+}
+
+#[test]
+fn a_dry_run_says_which_calls_would_leave_and_what_stays() {
+    let mut whole = with_calls();
+    whole["branches"][1]["state"] = "done".into();
+    let dry = json!({ "records": ["Decided abort (caller_abort) 1.1"], "effects": [] });
+    let (url, _asked) = node_says(vec![(200, dry), (200, whole)]);
+    let (_, out, _) = run(&["tx", "abort", "o-1", "--dry-run", "--server", &url]);
+    let later = "And later:\n  pay at svc stays as it is: it has no undo\n  undo book at svc: \
+                 DELETE /b\n";
+    assert!(out.ends_with(later), "{out}");
+}
+
+#[test]
+fn a_dry_run_of_an_edit_shows_the_old_calls_beside_the_new() {
+    let dry = json!({ "records": ["Edited #1 moved"], "effects": ["do 1.1 #1 at svc try 1"] });
+    let (url, _asked) = node_says(vec![(200, with_calls()), (200, dry), (200, with_calls())]);
+    let args = ["tx", "edit", "o-1", "pay", "--do", "PUT /pay", "--body", r#"{ "n": 2 }"#];
+    let more = ["--no-undo", "--reason", "moved", "--dry-run", "--server", &url];
+    let (code, out, err) = run(&[&args[..], &more].concat());
+    let text = "It would be recorded:\n  pay has other calls: moved\nThen at once:\n  do pay at \
+                svc: PUT /pay\nAnd later:\n  seat, then the decision\n";
+    assert_eq!((code, out.as_str()), (0, text));
+    let calls = "Branch pay calls:\n  do POST /pay with x-key {\"n\":1}\n\
+                 From now on branch pay would call:\n  do PUT /pay {\"n\":2}\nnothing was done\n";
+    assert_eq!(err, calls);
+    let (url, _asked) = node_says(vec![(200, with_calls())]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(&out, &["  It calls: do POST /pay with x-key {\"n\":1}\n"]);
+}
+
+#[test]
+fn where_a_call_ended_its_tries_are_told() {
+    let mut whole = running();
+    whole["saga"] = "order@3".into();
+    whole["timeline"] = json!([
+        { "at_ms": 1_000, "position": 2, "what": "done", "branch": "book", "call": "do",
+          "tries": 3, "took_ms": 12, "detail": "{\"id\":7}" },
+        { "at_ms": 1_000, "position": 3, "what": "undone", "branch": "book", "call": "undo",
+          "tries": 1, "took_ms": 0 },
+    ]);
+    let (url, _asked) = node_says(vec![(200, whole)]);
+    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
+    holds(
+        &out,
+        &[
+            "  A run of the saga order@3.\n",
+            "done    book    do, 3 tries, the last answered after 12 ms: {\"id\":7}\n",
+            "undone  book    undo, answered after 0 ms\n",
+        ],
+    );
+}
+
+#[test]
+fn runs_of_a_saga_are_listed() {
+    let line = json!({ "gid": "r1", "state": "running", "resources": ["svc"], "changed_at_ms": 1,
+                       "saga": "order@3" });
+    let (url, asked) = node_says(vec![(200, json!({ "transactions": [line] }))]);
+    let (code, out, _) = run(&["tx", "ls", "--saga", "order", "--server", &url]);
+    assert_eq!(code, 0);
+    holds(&out, &["RESOURCES  SAGA\n", "svc        order@3\n"]);
+    assert!(asked.recv().unwrap().0.contains("saga=order"), "it is asked for");
+}
+
 #[test]
 fn a_dry_run_says_first_that_the_end_would_be_mixed() {
     let dry = json!({ "records": ["Resolved #0 committed seen", "Finished"], "effects": [] });
@@ -235,7 +309,7 @@ fn an_edit_keeps_the_place_and_forgets_no_undo() {
     assert_eq!(edit(&["seat", "--do", "POST /x"]).0, 2);
     assert_eq!(edit(&["nobody", "--do", "POST /x"]).0, 6);
     assert_eq!(edit(&["pay", "--do", "POST /x", "--no-undo", "--body", "{"]).0, 2);
-    for _ in 0..4 {
+    for _ in 0..5 {
         assert!(asked.recv().unwrap().0.starts_with("GET "), "nothing was told");
     }
     let flags = ["--undo", "DELETE /x", "--absent-is-undone", "--body", r#"{ "n": 1 }"#];
@@ -290,20 +364,71 @@ fn many_are_told_page_by_page_and_only_with_yes() {
 }
 
 #[test]
-fn what_only_memory_knows_is_told_until_nobody_is_left() {
-    let page = |from: u32, to: u32| {
-        let gids: Vec<_> = (from..to).map(|at| format!("t-{at}")).collect();
-        (200, json!({ "taken": gids }))
+fn many_are_resolved_by_what_is_stuck_or_by_name() {
+    let (url, asked) = node_says(vec![(200, json!({ "taken": ["a"] }))]);
+    let resolve = |flags: &[&str]| {
+        let word = ["tx", "resolve", "--reason", "seen", "--server", &url];
+        run(&[&word[..], flags].concat())
     };
-    let (url, _asked) = node_says(vec![page(0, 100), page(100, 200), page(200, 207)]);
-    let all =
-        |state: &str, url: &str| run(&["tx", "abort", "--state", state, "--yes", "--server", url]);
-    assert_eq!(all("held", &url), (0, "abort: 207 took it\n".into(), String::new()));
-    // A retry takes nothing off the page.
-    let (url, _asked) = node_says(vec![page(0, 100)]);
-    assert_eq!(all("held", &url).1, "abort: 100 took it\n");
-    let (url, _asked) = node_says(vec![page(0, 100), page(100, 200)]);
-    assert_eq!(all("stuck", &url).1, "abort: 100 took it\n");
+    let (code, out, _) = resolve(&["--state", "stuck", "--done", "--dry-run"]);
+    assert_eq!((code, out.as_str()), (0, "resolve: 1 would take it\n  a\n"));
+    let (head, body) = asked.recv().unwrap();
+    assert!(head.starts_with("POST /v1/transactions:resolve "), "{head}");
+    let filter = |limit: u32| json!({ "state": "stuck", "limit": limit });
+    assert_eq!(
+        body,
+        json!({ "filter": filter(500), "outcome": "committed", "reason": "seen", "dry_run": true })
+    );
+    assert_eq!(resolve(&["--state", "stuck", "--undone", "--branch", "pay", "--yes"]).0, 0);
+    assert_eq!(
+        asked.recv().unwrap().1,
+        json!({ "filter": filter(100), "branch": "pay", "outcome": "aborted", "reason": "seen" })
+    );
+    // One and many are not mixed up, and one needs its branch.
+    for wrong in [
+        &["o-1", "--done"][..],
+        &["o-1", "pay", "--state", "stuck", "--done"],
+        &["o-1", "pay", "--branch", "pay", "--done"],
+        &["--state", "stuck"],
+        &["--done"],
+    ] {
+        assert_eq!(resolve(wrong).0, 2, "{wrong:?}");
+    }
+}
+
+#[test]
+fn one_edit_is_given_to_many() {
+    let directory = tempfile::tempdir().unwrap();
+    let (url, asked) = node_says(vec![(200, json!({ "taken": ["a"] }))]);
+    let edit = |flags: &[&str]| {
+        let word = ["tx", "edit", "--reason", "moved", "--server", &url];
+        run(&[&word[..], flags, &["--state", "stuck"]].concat())
+    };
+    let at = ["--branch", "pay", "--resource", "svc", "--do", "POST /x"];
+    let say = |flags: &[&str]| edit(&[&at[..], flags].concat());
+    assert_eq!(say(&["--no-body", "--undo", "DELETE /x", "--yes"]).0, 0);
+    let (head, body) = asked.recv().unwrap();
+    assert!(head.starts_with("POST /v1/transactions:edit "), "{head}");
+    let filter = json!({ "state": "stuck", "resource": "svc", "limit": 100 });
+    let step = json!({ "name": "pay", "resource": "svc", "kind": "step",
+        "do": { "call": "POST /x" }, "undo": { "call": "DELETE /x" } });
+    assert_eq!(body, json!({ "filter": filter, "branch": step, "reason": "moved" }));
+    assert_eq!(say(&["--body", "1", "--yes"]).0, 0);
+    let delivery = json!({ "name": "pay", "resource": "svc", "kind": "deliver",
+        "do": { "call": "POST /x", "body": 1 } });
+    assert_eq!(asked.recv().unwrap().1["branch"], delivery);
+    let file = directory.path().join("branch.yaml");
+    std::fs::write(&file, "name: seat\nresource: svc\ntry: POST /t\n").unwrap();
+    assert_eq!(edit(&["--branch-file", file.to_str().unwrap(), "--dry-run"]).0, 0);
+    assert_eq!(asked.recv().unwrap().1["branch"]["try"], json!({ "call": "POST /t" }));
+    for wrong in [
+        &["--do", "POST /x", "--no-body"][..],
+        &["--branch", "pay", "--do", "POST /x", "--no-body"],
+        &["--branch", "pay", "--resource", "svc", "--do", "POST /x"],
+        &["o-1", "pay", "--do", "POST /x", "--no-body"],
+    ] {
+        assert_eq!(edit(wrong).0, 2, "{wrong:?}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod callers;
 mod chance;
 mod kills;
 mod options;
+mod part;
 pub mod process;
 mod screen;
 pub mod service;
@@ -17,6 +18,8 @@ mod stage;
 mod standing;
 mod tally;
 mod trouble;
+#[cfg(feature = "kill-points")]
+pub mod victim;
 mod world;
 
 use std::path::Path;
@@ -29,6 +32,7 @@ pub use self::{
     book::Book,
     chance::{Chance, fresh_name},
     options::{Options, share},
+    part::{Part, WORDS, end},
     process::Process,
     screen::Screen,
     service::{Role, Service, ServiceArgs},

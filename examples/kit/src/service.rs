@@ -15,6 +15,7 @@ use axum::{
 };
 use clap::Args;
 use handfast_client::barrier::{self, Call, Dialect, Settled, Verdict, blocking};
+use handfast_server::stop_point;
 use rusqlite::{Connection, TransactionBehavior};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -126,16 +127,25 @@ impl Service {
     /// Does the work of a call behind the barrier: work and barrier are one local transaction,
     /// which is committed before the answer leaves.
     ///
+    /// Tests kill it `before_local.do`, `in_local.do` and `after_local.do`, and so on for each kind
+    /// of call.
+    ///
     /// # Errors
     /// All is rolled back.
     pub async fn settle<W>(&self, call: Call, work: W) -> Result<Settled, Failure>
     where
         W: FnOnce(&Connection) -> Result<Verdict, rusqlite::Error> + Send + 'static,
     {
+        let kind = call.kind().name();
+        stop_point::reach(format_args!("before_local.{kind}"));
         let work = move |local: &mut rusqlite::Transaction<'_>| {
-            blocking::run(&call, local, |db| work(db).map_err(Failure::from))
+            let settled = blocking::run(&call, local, |db| work(db).map_err(Failure::from))?;
+            stop_point::reach(format_args!("in_local.{kind}"));
+            Ok(settled)
         };
-        self.transaction(work).await
+        let settled = self.transaction(work).await?;
+        stop_point::reach(format_args!("after_local.{kind}"));
+        Ok(settled)
     }
 
     /// Does work in a local transaction, which is committed before this is ready.

@@ -1,9 +1,9 @@
 //! The order example, in one command: `cargo run -p handfast-example-order`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use handfast_example_kit::{ServiceArgs, Words};
+use clap::Parser;
+use handfast_example_kit::{Part, WORDS, end};
 use handfast_example_order::{Play, ROLES, Report, run};
 
 /// Orders over four services: order, payment, inventory, shipping. Starts them and a node, lets
@@ -17,34 +17,14 @@ struct Cli {
     play: Play,
 }
 
-/// What this program is when it starts itself.
-#[derive(Subcommand)]
-enum Part {
-    #[command(hide = true)]
-    Node { config: PathBuf },
-    #[command(hide = true)]
-    Service(ServiceArgs),
-}
-
-const WORDS: Words = Words { node: &["node"], service: &["service"] };
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { part, play } = Cli::parse();
-    let ended = match part {
-        Some(Part::Node { config }) => handfast_example_kit::node(&config).await.map(|()| true),
-        Some(Part::Service(args)) => args.serve(&ROLES).await.map(|()| true),
+    end(match part {
+        Some(part) => part.run(&ROLES).await.map(|()| true),
         None => run(&play, &WORDS).await.map(|report: Report| {
             println!("{}", report.text());
             report.holds()
         }),
-    };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("error: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }

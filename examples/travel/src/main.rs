@@ -11,11 +11,11 @@ mod hotel;
 mod mailer;
 mod trip;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 use handfast_example_kit::{
-    INTERRUPTED, Options, Role, ServiceArgs, Setup, Stage, Standings, Tally, Verdicts, Words,
+    INTERRUPTED, Options, Part, Role, Setup, Stage, Standings, Tally, Verdicts, WORDS, end,
     stop_signal,
 };
 
@@ -33,15 +33,6 @@ struct Cli {
     part: Option<Part>,
     #[command(flatten)]
     play: Play,
-}
-
-/// What this program is when it starts itself.
-#[derive(Subcommand)]
-enum Part {
-    #[command(hide = true)]
-    Node { config: PathBuf },
-    #[command(hide = true)]
-    Service(ServiceArgs),
 }
 
 /// What is played.
@@ -69,27 +60,16 @@ static ROLES: [Role; 4] = [
     Role { name: "mailer", schema: mailer::SCHEMA, routes: mailer::routes },
 ];
 
-const WORDS: Words = Words { node: &["node"], service: &["service"] };
-
 #[tokio::main]
 async fn main() -> ExitCode {
     let Cli { part, play } = Cli::parse();
-    let ended = match part {
-        Some(Part::Node { config }) => handfast_example_kit::node(&config).await.map(|()| true),
-        Some(Part::Service(args)) => args.serve(&ROLES).await.map(|()| true),
+    end(match part {
+        Some(part) => part.run(&ROLES).await.map(|()| true),
         None => run(&play).await.map(|report| {
             println!("{}", report.text());
             report.verdicts.hold()
         }),
-    };
-    match ended {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(why) => {
-            eprintln!("error: {why}");
-            ExitCode::FAILURE
-        }
-    }
+    })
 }
 
 async fn run(play: &Play) -> Result<Report, String> {

@@ -30,12 +30,12 @@ fn every_stop_with_every_victim() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     if kinds == world::Kind::ALL && only().is_empty() {
-        table::compare(&cells);
+        table::compare(table::TRANSFERS, &table::render(&cells));
     }
 }
 
 /// What the names of the wanted cases contain.
-fn only() -> String {
+pub fn only() -> String {
     std::env::var("HANDFAST_TEST_STOP").unwrap_or_default()
 }
 
@@ -195,6 +195,7 @@ fn word(found: Option<bool>) -> &'static str {
     }
 }
 
-fn cell(found: Option<bool>, settled: Duration) -> String {
+/// What was found, and how long it took until nothing was in doubt.
+pub fn cell(found: Option<bool>, settled: Duration) -> String {
     format!("{}, {} ms", word(found), settled.as_millis())
 }

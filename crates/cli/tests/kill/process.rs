@@ -1,4 +1,4 @@
-//! A node or a shard as a process, killed and started again over the same data.
+//! A node, a shard or a service as a process, killed and started again over the same data.
 
 use std::{
     fs::OpenOptions,
@@ -16,10 +16,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 
 use super::{BETWEEN_LOOKS, REACHED_WITHIN, Result, said};
-use crate::handfast;
+use crate::{HANDFAST, program};
 
 /// Dropped, it is killed.
 pub struct Process {
+    program: &'static str,
     args: Vec<String>,
     pub url: String,
     data: String,
@@ -28,14 +29,20 @@ pub struct Process {
 }
 
 impl Process {
+    /// A node or a shard, as the words say.
     pub fn new(directory: &Path, name: &str, words: &[&str]) -> Self {
+        Self::of(HANDFAST, directory, name, words)
+    }
+
+    /// Of any program that takes `--listen` and `--data-dir`.
+    pub fn of(program: &'static str, directory: &Path, name: &str, words: &[&str]) -> Self {
         let port = free_port();
         let listen = format!("127.0.0.1:{port}");
         let data = directory.join(name).to_str().unwrap().to_owned();
         let own = ["--listen", &listen, "--data-dir", &data];
         let args = [words, &own].concat().into_iter().map(str::to_owned).collect();
         let log = directory.join(format!("{name}.log"));
-        Self { args, url: format!("http://{listen}"), data, log, child: None }
+        Self { program, args, url: format!("http://{listen}"), data, log, child: None }
     }
 
     /// Adds to its command line.
@@ -47,7 +54,7 @@ impl Process {
     pub async fn start(&mut self, variables: &[(&str, String)]) -> Result<()> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log).map_err(said)?;
         let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
-        let mut command = Command::from(handfast(&args));
+        let mut command = Command::from(program(self.program, &args));
         command.envs(variables.iter().cloned()).kill_on_drop(true).stdin(Stdio::null());
         command.stdout(log.try_clone().map_err(said)?).stderr(log);
         self.child = Some(command.spawn().map_err(said)?);
