@@ -3,20 +3,23 @@
 use handfast_client::wire::{BeginTransaction, Branch, SagaDefinition, SagaFinding};
 use serde_json::{Map, Value};
 
-use crate::schema;
+use crate::Schema;
 
 /// The transaction that runs a definition with an input. All of the definition is in it: what is
 /// applied later changes nothing in it.
 ///
+/// `schema` is the definition's own.
+///
 /// # Errors
-/// What of the input does not fit the definition's schema, or that the schema is none.
+/// What of the input does not fit the schema.
 pub fn begin(
     definition: &SagaDefinition,
+    schema: &Schema,
     gid: Option<String>,
     input: Option<Value>,
 ) -> Result<BeginTransaction, Vec<SagaFinding>> {
     let input = input.unwrap_or_else(|| Value::Object(Map::new()));
-    schema::check(definition.input.as_ref(), &input)?;
+    schema.check(&input)?;
     // The hint is for lint, and no part of what is done.
     let branch = |branch: &Branch| Branch { compensation: None, ..branch.clone() };
     Ok(BeginTransaction {

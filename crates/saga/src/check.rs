@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use handfast_client::wire::{Branch, BranchKind, Call, FindingLevel, SagaDefinition, SagaFinding};
+use handfast_client::{
+    template::Name,
+    wire::{Branch, BranchKind, Call, FindingLevel, SagaDefinition, SagaFinding},
+};
 
 use crate::{
     finding,
     order::{Misplaced, Order, kind},
     schema::Schema,
-    template::{self, Name, Use},
+    template::{self, Use},
 };
 
 const NAME_BYTES_MAX: usize = 64;
@@ -70,7 +73,7 @@ fn head(definition: &SagaDefinition) -> Vec<SagaFinding> {
             wrong("bad_timeout", format!("`{field}` is 0"));
         }
     }
-    errors.extend(definition.input.as_ref().and_then(|schema| Schema::new(schema).err()));
+    errors.extend(Schema::of(definition).err());
     errors
 }
 

@@ -6,7 +6,7 @@ mod svg;
 
 use handfast_client::wire::{
     Branch, BranchKind, BranchState, BranchView, Call, Outcome, SagaDefinition, SagaFinding, State,
-    Transaction,
+    TimelineEntry, Transaction,
 };
 
 use self::{layout::Link, svg::Look};
@@ -62,7 +62,7 @@ pub fn graph_of(transaction: &Transaction) -> String {
     let aborts = matches!(transaction.state, State::Aborting | State::Aborted)
         || transaction.outcome == Outcome::Aborted;
     let views = transaction.branches.iter().take(branches.len());
-    let nodes = views.map(|view| node_of_view(view, aborts)).collect();
+    let nodes = views.map(|view| node_of_view(view, aborts, &transaction.timeline)).collect();
     let (word, about) = match (transaction.outcome, &transaction.reason) {
         (Outcome::Committed, _) => ("commit", String::new()),
         (Outcome::Aborted, Some(reason)) => ("abort", reason.message.clone()),
@@ -92,10 +92,18 @@ fn node_of(branch: &Branch) -> Node {
     }
 }
 
-fn node_of_view(view: &BranchView, aborts: bool) -> Node {
+fn node_of_view(view: &BranchView, aborts: bool, timeline: &[TimelineEntry]) -> Node {
     let (look, word) = look_of(view.state);
-    let tries =
-        if view.attempts > 1 { format!(", {} tries", view.attempts) } else { String::new() };
+    // What it waits for, or else its last call that ended.
+    let (mut tries, mut ended) = (None, String::new());
+    for line in timeline.iter().filter(|line| line.branch.as_ref() == Some(&view.name)) {
+        let (Some(call), Some(took_ms)) = (&line.call, line.took_ms) else { continue };
+        tries = line.tries;
+        let times = tries.filter(|tries| *tries > 1).map(|tries| format!("{tries} tries, "));
+        ended += &format!("\n{call}: {}{took_ms} ms", times.unwrap_or_default());
+    }
+    let tries = if view.attempts > 0 { view.attempts } else { tries.unwrap_or(1) };
+    let tries = if tries > 1 { format!(", {tries} tries") } else { String::new() };
     let answer = view.last_answer.as_ref().map(|said| format!("\n{said}")).unwrap_or_default();
     let was_done = matches!(
         view.state,
@@ -104,7 +112,7 @@ fn node_of_view(view: &BranchView, aborts: bool) -> Node {
     Node {
         title: view.name.clone(),
         lines: [format!("{} · {}", kind_word(view.kind), view.resource), format!("{word}{tries}")],
-        more: format!("{}\n{}{answer}", view.resource, view.id),
+        more: format!("{}\n{}{ended}{answer}", view.resource, view.id),
         look,
         kind: Some(view.kind),
         undone: aborts && view.kind == BranchKind::Step && was_done,

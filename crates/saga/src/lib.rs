@@ -18,6 +18,7 @@ pub use graph::{graph, graph_of};
 pub use lint::lint;
 pub use order::{BRANCHES_MAX, Misplaced, Order};
 pub use parse::{Unreadable, parse};
+pub use schema::Schema;
 
 use handfast_client::wire::{FindingLevel, SagaFinding};
 

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use handfast_client::wire::{
-    Branch, BranchKind, Compensation, FindingLevel, SagaDefinition, SagaFinding,
+use handfast_client::{
+    template::Name,
+    wire::{Branch, BranchKind, Compensation, FindingLevel, SagaDefinition, SagaFinding},
 };
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::{
     check::validate,
     finding,
     order::{Order, kind},
-    template::{self, Name, Use},
+    template::{self, Use},
 };
 
 /// The errors of [`validate`], or if there are none, the warnings.

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use boon::{CompileError, Compiler, Draft, SchemaIndex, Schemas, UrlLoader, ValidationError};
-use handfast_client::wire::{FindingLevel, SagaFinding};
+use handfast_client::wire::{FindingLevel, SagaDefinition, SagaFinding};
 use serde_json::Value;
 
 use crate::finding;
@@ -27,22 +27,23 @@ impl UrlLoader for Nothing {
     }
 }
 
-/// A schema that can be used.
-pub(crate) struct Schema {
-    schemas: Schemas,
-    index: SchemaIndex,
+/// What a run's input must be. It is compiled once and serves every run of its definition.
+pub struct Schema {
+    /// Without a schema, any object will do.
+    compiled: Option<(Schemas, SchemaIndex)>,
 }
 
 impl Schema {
-    /// Reads a schema.
+    /// Reads the schema of a definition.
     ///
     /// # Errors
     /// Why it is none.
-    pub fn new(schema: &Value) -> Result<Self, SagaFinding> {
+    pub fn of(definition: &SagaDefinition) -> Result<Self, SagaFinding> {
         let bad = |why: String| {
             let message = format!("`input` is not a JSON Schema that can be used: {why}");
             finding(FindingLevel::Error, "bad_schema", None, message)
         };
+        let Some(schema) = &definition.input else { return Ok(Self { compiled: None }) };
         bounded(schema, DEPTH_MAX).map_err(bad)?;
         let mut compiler = Compiler::new();
         compiler.set_default_draft(Draft::V2020_12);
@@ -52,7 +53,31 @@ impl Schema {
         compiler.add_resource(PLACE, schema.clone()).map_err(wrong)?;
         let mut schemas = Schemas::new();
         let index = compiler.compile(PLACE, &mut schemas).map_err(wrong)?;
-        Ok(Self { schemas, index })
+        Ok(Self { compiled: Some((schemas, index)) })
+    }
+
+    /// Whether an input fits.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) fn check(&self, input: &Value) -> Result<(), Vec<SagaFinding>> {
+        let wrong = |why: String| finding(FindingLevel::Error, "bad_input", None, why);
+        if !input.is_object() {
+            return Err(vec![wrong("the input is not an object".into())]);
+        }
+        let Some((schemas, index)) = &self.compiled else { return Ok(()) };
+        let Err(error) = schemas.validate(input, *index) else { return Ok(()) };
+        let mut findings = Vec::new();
+        leaves(&error, &mut |leaf| {
+            if findings.len() < FINDINGS_MAX {
+                let place = match leaf.instance_location.to_string() {
+                    place if place.is_empty() => "the input".into(),
+                    place => format!("`{place}` of the input"),
+                };
+                findings.push(wrong(format!("{place}: {}", leaf.kind)));
+            }
+        });
+        Err(findings)
     }
 }
 
@@ -72,31 +97,6 @@ fn bounded(schema: &Value, depth: usize) -> Result<(), String> {
         return Err(format!("it is deeper than {DEPTH_MAX} levels"));
     };
     inner.try_for_each(|inner| bounded(inner, depth))
-}
-
-/// Whether an input fits; without a schema, any object does.
-///
-/// # Errors
-/// Why it does not.
-pub(crate) fn check(schema: Option<&Value>, input: &Value) -> Result<(), Vec<SagaFinding>> {
-    let wrong = |why: String| finding(FindingLevel::Error, "bad_input", None, why);
-    if !input.is_object() {
-        return Err(vec![wrong("the input is not an object".into())]);
-    }
-    let Some(schema) = schema else { return Ok(()) };
-    let Schema { schemas, index } = Schema::new(schema).map_err(|bad| vec![bad])?;
-    let Err(error) = schemas.validate(input, index) else { return Ok(()) };
-    let mut findings = Vec::new();
-    leaves(&error, &mut |leaf| {
-        if findings.len() < FINDINGS_MAX {
-            let place = match leaf.instance_location.to_string() {
-                place if place.is_empty() => "the input".into(),
-                place => format!("`{place}` of the input"),
-            };
-            findings.push(wrong(format!("{place}: {}", leaf.kind)));
-        }
-    });
-    Err(findings)
 }
 
 /// The causes without further causes: those say what is wrong, the others only where they look.

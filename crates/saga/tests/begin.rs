@@ -1,17 +1,22 @@
 //! Runs of a definition.
 
-use handfast_client::wire::{FindingLevel, SagaFinding};
-use handfast_saga::{begin, parse};
+use handfast_client::wire::{BeginTransaction, FindingLevel, SagaDefinition, SagaFinding};
+use handfast_saga::{Schema, parse};
 use serde_json::{Value, json};
 
 use crate::{codes, example, saga};
+
+fn begin(saga: &SagaDefinition, input: Value) -> Result<BeginTransaction, Vec<SagaFinding>> {
+    handfast_saga::begin(saga, &Schema::of(saga).unwrap(), None, Some(input))
+}
 
 #[test]
 fn a_run_is_all_of_the_definition_but_its_hints() {
     let saga = saga(&[
         "{name: a, resource: r, kind: step, do: GET /, compensation: hard, retry: {attempts: 2}}",
     ]);
-    let begin = begin(&saga, Some("g".into()), None).unwrap();
+    let schema = Schema::of(&saga).unwrap();
+    let begin = handfast_saga::begin(&saga, &schema, Some("g".into()), None).unwrap();
     assert_eq!(
         serde_json::to_value(&begin).unwrap(),
         json!({ "gid": "g", "timeout_ms": 5000, "deadline_ms": 60000, "input": {}, "branches": [
@@ -22,7 +27,7 @@ fn a_run_is_all_of_the_definition_but_its_hints() {
 }
 
 fn refused(input: Value) -> Vec<SagaFinding> {
-    let findings = begin(&example(), None, Some(input)).unwrap_err();
+    let findings = begin(&example(), input).unwrap_err();
     let codes = codes(&findings, FindingLevel::Error);
     assert!(codes.iter().all(|code| *code == ("bad_input", "")), "{findings:?}");
     findings
@@ -32,7 +37,7 @@ fn refused(input: Value) -> Vec<SagaFinding> {
 fn an_input_that_does_not_fit_is_told_field_by_field() {
     let good = json!({ "trip": "t-1", "traveller": "Ann", "city": "Rome", "from": "2026-05-01",
                        "to": "2026-05-08", "amount": 900 });
-    assert!(begin(&example(), None, Some(good.clone())).is_ok());
+    assert!(begin(&example(), good.clone()).is_ok());
     let mut bad = good;
     bad["from"] = "soon".into();
     bad["amount"] = 0.into();
@@ -51,7 +56,7 @@ fn what_is_said_of_one_input_is_bounded() {
     let text =
         "name: s\nversion: 1\ninput: {properties: {l: {items: {type: string}}}}\nbranches: []";
     let input = json!({ "l": vec![0; 1000] });
-    let findings = begin(&parse(text).unwrap(), None, Some(input)).unwrap_err();
+    let findings = begin(&parse(text).unwrap(), input).unwrap_err();
     assert_eq!(findings.len(), 20);
 }
 
@@ -67,5 +72,5 @@ fn the_deepest_schema_and_input_are_checked_on_a_small_stack() {
     let mut saga = saga(&["{name: a, resource: r, kind: step, do: GET /}"]);
     saga.input = Some(schema);
     let deep = (0..100).fold(json!("end"), |inner, _| json!({ "x": inner }));
-    assert!(begin(&saga, None, Some(deep)).unwrap_err()[0].message.contains("want string"));
+    assert!(begin(&saga, deep).unwrap_err()[0].message.contains("want string"));
 }

@@ -20,7 +20,8 @@ fn the_pages_example_is_without_findings_and_runs() {
     assert_eq!(handfast_saga::lint(&saga), []);
     let input = json!({ "trip": "t-1", "traveller": "Ann", "city": "Rome", "from": "2026-05-01",
                         "to": "2026-05-08", "amount": 900 });
-    let begin = handfast_saga::begin(&saga, Some("trip-1".into()), Some(input)).unwrap();
+    let schema = handfast_saga::Schema::of(&saga).unwrap();
+    let begin = handfast_saga::begin(&saga, &schema, Some("trip-1".into()), Some(input)).unwrap();
     assert_eq!((begin.gid.as_deref(), begin.branches.len()), (Some("trip-1"), 5));
 }
 

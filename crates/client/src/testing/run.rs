@@ -71,7 +71,7 @@ impl fmt::Display for Reply {
             Self::Unknown(what) => write!(f, "unknown: {what}"),
             Self::NotSent(why) => write!(f, "not sent: {why}"),
             Self::Broken(what) => write!(f, "makes no sense: {what}"),
-            Self::Unfilled(name) => write!(f, "not called: there is no `{name}`"),
+            Self::Unfilled(why) => write!(f, "not called: {why}"),
         }
     }
 }
@@ -101,7 +101,7 @@ impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
     pub async fn send(&self, branch: &Branch, kind: CallKind, attempt: u32) -> Reply {
         let request = match self.request(branch, kind, attempt) {
             Ok(request) => request,
-            Err(Missing(name)) => return Reply::Unfilled(name),
+            Err(Missing(why)) => return Reply::Unfilled(why),
         };
         let undoes = matches!(kind, CallKind::Undo | CallKind::Cancel);
         let absent_is_undone = undoes && branch.absent_is_undone;
@@ -122,7 +122,7 @@ impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
 
     fn request(&self, branch: &Branch, kind: CallKind, attempt: u32) -> Result<Request, Missing> {
         let Some(call) = named(branch, kind) else {
-            return Err(Missing(kind.name().into()));
+            return Err(Missing(format!("there is no `{}`", kind.name())));
         };
         let (method, path) = call.call.trim().split_once(' ').unwrap_or(("", ""));
         let header = |(name, value): (&String, &String)| {
