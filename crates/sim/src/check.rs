@@ -5,8 +5,11 @@
 //! 1997). Numbers are given to states that differ, compared in full; so rows are equal if and only
 //! if worlds are. What does not decide the future is left out: see `world::key`.
 
+mod fold;
+
 use std::{cell::RefCell, ops::ControlFlow, rc::Rc, sync::Arc};
 
+use self::fold::Fold;
 use crate::{
     explore::{self, Explored, Model, Options, Progress, Violation},
     invariants, machines,
@@ -27,6 +30,8 @@ pub struct Report {
     pub explored: Explored<Action>,
     /// What it came by.
     pub marks: Marks,
+    /// How many states it would have seen if none of them stood for others.
+    pub unfolded: usize,
 }
 
 /// Walks every schedule of a plan's world. `watch` is told how far it has come, and can end it.
@@ -37,7 +42,8 @@ pub fn run(
 ) -> Report {
     let worlds = Worlds::new(plan);
     let explored = explore::explore(&worlds, options, watch);
-    Report { explored, marks: worlds.marks() }
+    let unfolded = worlds.unfolded().unwrap_or(explored.progress.distinct);
+    Report { explored, marks: worlds.marks(), unfolded }
 }
 
 /// All states of a plan's world, as a model.
@@ -52,6 +58,7 @@ struct Tables {
     databases: Table<Arc<Database>, Arc<Database>>,
     ledgers: Table<Arc<Ledger>, Arc<Ledger>>,
     troubles: Table<(Budget, Option<Place>), (Budget, Option<Place>)>,
+    fold: Option<Fold>,
     /// The state last walked on from, and the last one that came of it: both are asked for again
     /// and again.
     before: Option<(Row, World)>,
@@ -63,7 +70,13 @@ impl Worlds {
     /// Nothing has happened in it yet.
     pub fn new(plan: Plan) -> Self {
         machines::wrong(plan.mutant);
-        Self { plan: Arc::new(plan), tables: RefCell::default() }
+        let tables = Tables { fold: Fold::new(&plan), ..Tables::default() };
+        Self { plan: Arc::new(plan), tables: RefCell::new(tables) }
+    }
+
+    /// How many states were seen and those that they stand for, if any stand for others.
+    fn unfolded(&self) -> Option<usize> {
+        self.tables.borrow().fold.as_ref().map(Fold::unfolded)
     }
 
     /// What was come by so far.
@@ -104,6 +117,14 @@ impl Model for Worlds {
         tables.marks.extend(world.marks);
         tables.after = Some((after.clone(), world));
         after
+    }
+
+    fn canonical(&self, row: Row) -> Row {
+        let Tables { fold, memo, databases, .. } = &mut *self.tables.borrow_mut();
+        match fold {
+            Some(fold) => fold.canonical(&self.plan, &memo.borrow(), databases, row),
+            None => row,
+        }
     }
 
     fn check_state(&self, row: &Row) -> Result<(), Violation> {

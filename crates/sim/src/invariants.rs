@@ -20,32 +20,39 @@ mod one_value;
 mod orphans_are_dead;
 mod replay;
 mod results_are_kept;
+mod seen;
 mod settled;
+mod sleep;
 mod told_is_so;
 mod unanimity;
 mod undone_in_order;
 mod vote_is_kept;
 mod write_ahead;
 
-use handfast_core::{id::RunId, transaction::Voted};
+use handfast_core::transaction::Voted;
 
-pub use self::settled::{INVARIANT as SETTLED, left, unsettled};
+pub use self::{
+    seen::Seen,
+    settled::{INVARIANT as SETTLED, left, unsettled},
+};
 use crate::{
     explore::Violation,
-    world::{Branch, Coordinator, Message, Place, Plan, ShardNode, State, Touched, World},
+    world::{Branch, Coordinator, Message, Place, Plan, ShardNode, Touched, World},
 };
 
-/// Finds what is wrong in a state, if anything, with what was touched.
-type Look = fn(&World, Touched) -> Result<(), String>;
-/// The same for a message under way, if what it is about was touched.
+/// Finds what is wrong with a transaction, if anything.
+type LookAtTransaction = fn(&World, &Seen) -> Result<(), String>;
+/// The same for what a shard holds.
+type LookAtKeys = fn(&World, u8) -> Result<(), String>;
+/// The same for a message under way.
 type LookAtMessage = fn(&World, &Message) -> Result<(), String>;
 /// The same for a node that coordinates, alone.
 type LookAtCoordinator = fn(&Plan, &Coordinator) -> Result<(), String>;
 /// The same for a shard, alone.
 type LookAtShard = fn(&Plan, u8, &ShardNode) -> Result<(), String>;
 
-/// Those about several.
-pub const OF_WORLDS: &[(&str, Look)] = &[
+/// Those about each transaction, wherever it is.
+pub const OF_TRANSACTIONS: &[(&str, LookAtTransaction)] = &[
     (agreement::INVARIANT, agreement::check),
     (unanimity::INVARIANT, unanimity::check),
     (decision_is_final::INVARIANT, decision_is_final::check),
@@ -60,8 +67,10 @@ pub const OF_WORLDS: &[(&str, Look)] = &[
     (message_follows::INVARIANT, message_follows::check),
     (called_in_time::INVARIANT, called_in_time::check),
     (undone_in_order::INVARIANT, undone_in_order::check),
-    (money::INVARIANT, money::check),
 ];
+
+/// Those about what each shard holds.
+pub const OF_KEYS: &[(&str, LookAtKeys)] = &[(money::INVARIANT, money::check)];
 
 /// Those about each message under way.
 pub const OF_MESSAGES: &[(&str, LookAtMessage)] = &[
@@ -74,6 +83,7 @@ pub const OF_MESSAGES: &[(&str, LookAtMessage)] = &[
 /// Those about one node that coordinates.
 pub const OF_COORDINATORS: &[(&str, LookAtCoordinator)] = &[
     (replay::INVARIANT, replay::check_coordinator),
+    (sleep::INVARIANT, sleep::check),
     (late_input::INVARIANT, late_input::check_coordinator),
 ];
 
@@ -97,8 +107,16 @@ pub fn check_world(world: &World) -> Result<(), Violation> {
 /// # Errors
 /// The first invariant that does not hold.
 pub fn check_touched(world: &World, touched: Touched) -> Result<(), Violation> {
-    for (invariant, look) in OF_WORLDS {
-        look(world, touched).map_err(|detail| Violation::new(invariant, detail))?;
+    for transaction in touched.transactions(world) {
+        let seen = Seen::of(world, transaction);
+        for (invariant, look) in OF_TRANSACTIONS {
+            look(world, &seen).map_err(|detail| Violation::new(invariant, detail))?;
+        }
+    }
+    for shard in touched.shards(world) {
+        for (invariant, look) in OF_KEYS {
+            look(world, shard).map_err(|detail| Violation::new(invariant, detail))?;
+        }
     }
     for message in touched.messages(world) {
         for (invariant, look) in OF_MESSAGES {
@@ -130,11 +148,6 @@ pub fn check_shard(plan: &Plan, number: u8, shard: &ShardNode) -> Result<(), Vio
     Ok(())
 }
 
-/// Whether a branch of a run was committed as told.
-fn has_committed(world: &World, run: RunId) -> bool {
-    world.states_of(run).iter().any(|(_, state)| *state == State::Committed)
-}
-
 /// Whether a branch wrote nothing at a shard, and said so in time. The shard does not remember it,
 /// and so may refuse a doubled prepare that comes later, when others hold the locks: what ends then
 /// is no part of the transaction any more.
@@ -143,9 +156,4 @@ fn has_dropped_out(world: &World, branch: Branch) -> bool {
     let told = known.and_then(|known| known.branches.get(usize::from(branch.index)));
     told.is_some_and(|told| told.vote == Voted::ReadOnly)
         && matches!(world.plan.branch(branch).at, Place::Shard(_))
-}
-
-/// Every run that was begun of what was touched.
-fn runs(world: &World, touched: Touched) -> impl Iterator<Item = RunId> {
-    touched.facts(world).flat_map(|(_, facts)| facts.runs.iter().copied())
 }

@@ -61,6 +61,8 @@ mutants! {
     AnyRun,
     /// A replay leaves out the end that was recorded.
     ForgetfulReplay,
+    /// What wakes has forgotten how often its services were tried.
+    ForgetfulSleep,
     /// A gid that is not in memory is taken for a new one.
     TakenForNew,
     /// A start tells nobody what was decided before.

@@ -7,7 +7,7 @@ use crate::{
     machines,
     mutants::Mutant,
     walk,
-    world::{Action, Death, Person, Place, Plan, Step, World},
+    world::{Action, Person, Place, Plan, Step, World},
 };
 
 /// What a walk of either kind found. As text it names its world in full, so it can be walked again
@@ -110,9 +110,9 @@ fn read(world: &World, line: &str) -> Option<Action> {
         let said = [Person::Begins, Person::CommitsLocally, Person::Commits, Person::Aborts];
         steps.extend(said.map(|person| Step::Ask(transaction, person)));
     }
-    let deaths = [0, 1, 2].map(Death::After).into_iter().chain([Death::Unsynced]);
+    let deaths = world.plan.deaths();
     let of_step = |step: Step| {
-        let torn = deaths.clone().map({
+        let torn = deaths.clone().into_iter().map({
             let step = step.clone();
             move |death| Action::Torn(step.clone(), death)
         });

@@ -23,6 +23,7 @@ mod node;
 mod plan;
 mod reached;
 mod release;
+mod rename;
 mod request;
 mod search;
 mod table;
@@ -52,7 +53,12 @@ pub use self::{
     wish::{BranchWish, STEP_TRIES_MAX, Wish},
 };
 use self::{driver::Event, known::Watched};
-pub(crate) use self::{memo::Memo, table::Table};
+pub(crate) use self::{
+    key::CoordinatorKey,
+    memo::{Memo, Remembered},
+    rename::{Names, Renamed, ways},
+    table::Table,
+};
 use crate::{
     marks::{Mark, Marks},
     mutants::Mutant,
@@ -231,6 +237,9 @@ impl World {
 
     /// Nothing is under way for as long as a restart takes, or they will never hear of it.
     fn lose_what_is_to_the_dead(&mut self) {
+        if self.cut_off.is_none() && self.nodes().all(|place| self.is_up(place)) {
+            return;
+        }
         let mut network = std::mem::take(&mut self.network);
         network.retain(|packet| self.is_reached(packet.from(&self.plan), packet.to(&self.plan)));
         self.network = network;
@@ -323,11 +332,12 @@ impl World {
         let count = self.plan.wish(run).branches.len();
         if self.is_wrong(Mutant::OneVoteForAll) {
             for other in (0..count).map(index_of).filter(|other| *other != index) {
-                let input = transaction::Input::Voted { run, branch: other, vote: vote.clone() };
+                let vote = vote.clone();
+                let input = transaction::Input::Voted { run, branch: other, vote, tried: None };
                 self.coordinate(branch.coordinator, branch.transaction(), input, None);
             }
         }
-        let input = transaction::Input::Voted { run, branch: index, vote };
+        let input = transaction::Input::Voted { run, branch: index, vote, tried: None };
         self.coordinate(branch.coordinator, branch.transaction(), input, death);
     }
 
@@ -343,7 +353,8 @@ impl World {
             Ack::Heuristic(_) if self.is_wrong(Mutant::GoneTakenAsFinished) => Ack::Finished,
             ack => ack,
         };
-        let input = transaction::Input::Acked { run: branch.run, branch: branch.index, ack };
+        let Branch { run, index, .. } = branch;
+        let input = transaction::Input::Acked { run, branch: index, ack, took_ms: 0 };
         self.coordinate(branch.coordinator, branch.transaction(), input, death);
     }
 
@@ -394,7 +405,8 @@ impl World {
     }
 
     fn begin(&mut self, transaction: usize, death: Option<Death>) {
-        let wish = self.plan.transactions[transaction].clone();
+        let plan = Arc::clone(&self.plan);
+        let wish = &plan.transactions[transaction];
         let attempt = self.ledger.facts[transaction].runs.len();
         let epoch = self.coordinator(wish.coordinator).epoch;
         let run = match self.is_wrong(Mutant::RunUsedAgain) {

@@ -14,8 +14,8 @@ use handfast_sim::{
 use crate::{
     page,
     worlds::{
-        NONE, applied, held, one_key, one_phase, paxos, paxos_apart, shards, there_and_back,
-        three_phase, two, votes, with, with_callers,
+        NONE, applied, held, one_key, one_phase, over_three, paxos, paxos_apart, shards,
+        there_and_back, three_phase, two, votes, with, with_callers,
     },
 };
 
@@ -23,7 +23,7 @@ use crate::{
 fn all_votes_and_every_fault() {
     let budget = Budget { crashes: 1, drops: 1, duplicates: 1, delays: 1, ..NONE };
     let plan = Plan { searches: Searches::Always, ..with_callers(votes(), 1, 1) };
-    walk("two-phase: all votes and every fault", with(plan, budget)).reached(&[
+    let marks = [
         Mark::ToldCommitted,
         Mark::ToldAborted,
         Mark::CommittedReadOnly,
@@ -31,19 +31,43 @@ fn all_votes_and_every_fault() {
         Mark::InDoubtUnknown,
         Mark::OrphanFinished,
         Mark::Torn,
+    ];
+    walk("two-phase: all votes and every fault", with(plan, budget).folded()).reached(&marks);
+}
+
+#[test]
+fn three_databases() {
+    let budget = Budget { crashes: 1, drops: 1, ..NONE };
+    let plan = with(with_callers(over_three(votes()), 1, 1), budget);
+    walk("two-phase of three: all votes, a crash, a lost message", plan.folded()).reached(&[
+        Mark::ToldCommitted,
+        Mark::ToldAborted,
+        Mark::CommittedReadOnly,
+        Mark::InDoubtToCommit,
+        Mark::OrphanFinished,
+        Mark::Torn,
+    ]);
+    let budget = Budget { crashes: 2, drops: 1, delays: 1, ..NONE };
+    let plan = with(over_three(two()), budget);
+    walk("two-phase of three: two crashes, lost and late messages", plan.folded()).reached(&[
+        Mark::ToldCommitted,
+        Mark::ToldAborted,
+        Mark::InDoubtToCommit,
+        Mark::InDoubtUnknown,
+        Mark::OrphanFinished,
     ]);
 }
 
 #[test]
 fn a_caller_who_asks_twice_and_two_crashes() {
     let budget = Budget { crashes: 2, drops: 1, ..NONE };
-    walk("two-phase: a caller asks twice, two crashes", with(with_callers(two(), 2, 0), budget))
-        .reached(&[
-            Mark::InDoubtToCommit,
-            Mark::InDoubtUnknown,
-            Mark::OrphanFinished,
-            Mark::LaterRunCommitted,
-        ]);
+    let plan = with(with_callers(two(), 2, 0), budget);
+    walk("two-phase: a caller asks twice, two crashes", plan.folded()).reached(&[
+        Mark::InDoubtToCommit,
+        Mark::InDoubtUnknown,
+        Mark::OrphanFinished,
+        Mark::LaterRunCommitted,
+    ]);
 }
 
 #[test]
@@ -113,7 +137,8 @@ fn a_participant_that_only_an_operator_can_mend() {
 fn a_database_that_brings_back_what_was_rolled_back() {
     let budget = Budget { crashes: 1, duplicates: 1, delays: 1, revivals: 1, ..NONE };
     let plan = Plan { fences: false, ..with_callers(two(), 1, 1) };
-    walk("two-phase: a database brings back what was rolled back", with(plan, budget))
+    let plan = with(plan, budget).folded();
+    walk("two-phase: a database brings back what was rolled back", plan)
         .reached(&[Mark::OrphanFinished, Mark::ToldAborted]);
 }
 
@@ -170,10 +195,12 @@ pub fn walk(name: &str, plan: Plan) -> Walked {
     let options = Options { settles: true, states_max: 20_000_000 };
     let report = check::run(plan, options, |_| ControlFlow::Continue(()));
     let progress = report.explored.progress;
-    println!("{name}: {progress:?}, {:.1} s", begun.elapsed().as_secs_f64());
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("{name}: {progress:?}, unfolded {}, {seconds:.1} s", report.unfolded);
     match &report.explored.verdict {
         Verdict::Holds => {
-            let numbers = [progress.distinct.to_string(), progress.depth.to_string()];
+            let numbers = [progress.distinct, report.unfolded, progress.depth];
+            let numbers = numbers.map(|number| number.to_string());
             page::row(
                 "configurations",
                 &[&[name.to_owned()], &numbers[..], &["holds".into()]].concat(),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod check;
+mod fold;
 mod lab;
 mod mutants;
 mod page;

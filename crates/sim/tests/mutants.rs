@@ -55,6 +55,7 @@ fn mutants() -> Vec<(Mutant, Plan)> {
         (Mutant::NoTimers, with(applied(), Budget { drops: 1, ..NONE })),
         (Mutant::AnyRun, remembered()),
         (Mutant::ForgetfulReplay, two()),
+        (Mutant::ForgetfulSleep, with(steps(&[Step]), Budget { drops: 1, ..NONE })),
         (Mutant::TakenForNew, with_callers(two(), 2, 0)),
         (Mutant::SilentRestart, with(two(), crash)),
         (Mutant::RunUsedAgain, twice()),

@@ -35,6 +35,15 @@ pub fn two() -> Plan {
     Plan::new(vec![Wish::over(&[D0, D1])])
 }
 
+/// The same transactions over three databases.
+pub fn over_three(plan: Plan) -> Plan {
+    let places: Vec<_> = (0..3).map(Place::Database).collect();
+    let branches = Wish::over(&places).branches;
+    let wishes = plan.transactions.iter();
+    let wishes = wishes.map(|wish| Wish { branches: branches.clone(), ..wish.clone() }).collect();
+    Plan { databases: 3, transactions: wishes, ..plan }
+}
+
 /// One database that can commit in one phase.
 pub fn one_phase() -> Plan {
     Plan {

@@ -1,17 +1,14 @@
 //! GL: TCConsistent; BHG: AC1. What is done by hand is not counted here: that makes a transaction
 //! mixed, and `finished_is_proved` checks that it is found.
 
-use crate::world::{State, Touched, World};
+use super::Seen;
+use crate::world::{State, World};
 
 pub const INVARIANT: &str = "no two branches of a run end differently";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for run in super::runs(world, touched) {
-        if !super::has_committed(world, run) {
-            continue;
-        }
-        let aborted = world
-            .states_of(run)
+pub fn check(world: &World, seen: &Seen) -> Result<(), String> {
+    for (_, states) in seen.committed() {
+        let aborted = states
             .iter()
             .find(|(branch, state)| state.is_aborted() && !super::has_dropped_out(world, *branch));
         if let Some((aborted, _)) = aborted {

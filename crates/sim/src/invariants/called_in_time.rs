@@ -2,15 +2,14 @@
 //! an abort and not beside the step; what cannot be undone leaves after the commit. By what the
 //! node knows that calls.
 
-use crate::world::{Touched, World};
+use super::Seen;
+use crate::world::World;
 
 pub const INVARIANT: &str = "services are called when it is their time";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        if let Some((branch, why)) = facts.called_amiss {
-            return Err(format!("t{transaction} #{branch} is {why}"));
-        }
+pub fn check(_: &World, seen: &Seen) -> Result<(), String> {
+    match seen.facts.called_amiss {
+        Some((branch, why)) => Err(format!("t{} #{branch} is {why}", seen.transaction)),
+        None => Ok(()),
     }
-    Ok(())
 }

@@ -2,19 +2,19 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::{Touched, World};
+use super::Seen;
+use crate::world::World;
 
 pub const INVARIANT: &str = "a decision is final";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        let Some((run, commit)) = facts.decided else { continue };
-        let now = world.known(transaction);
-        let decided =
-            now.and_then(|known| Some((known.run, *known.decision.as_ref()? == Decision::Commit)));
-        if decided != Some((run, commit)) {
-            return Err(format!("t{transaction} was decided {run} {commit}, now {decided:?}"));
-        }
+pub fn check(_: &World, seen: &Seen) -> Result<(), String> {
+    let Some((run, commit)) = seen.facts.decided else { return Ok(()) };
+    let now = seen.known;
+    let decided =
+        now.and_then(|known| Some((known.run, *known.decision.as_ref()? == Decision::Commit)));
+    if decided != Some((run, commit)) {
+        let transaction = seen.transaction;
+        return Err(format!("t{transaction} was decided {run} {commit}, now {decided:?}"));
     }
     Ok(())
 }

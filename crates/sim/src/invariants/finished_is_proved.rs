@@ -6,22 +6,21 @@ use handfast_core::{
     transaction::{Decision, Known},
 };
 
-use crate::world::{Branch, Searches, State, Touched, World};
+use super::Seen;
+use crate::world::{Branch, Searches, State, World};
 
 pub const INVARIANT: &str = "finished only when every branch is proved finished";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for transaction in touched.transactions(world) {
-        let Some(known) = world.known(transaction).filter(|known| known.finished) else { continue };
-        for (branch, told) in world.branches_of(known.run).zip(&known.branches) {
-            let is_over = match known.kind(branch.index) {
-                Kind::Prepare => !told.vote.is_in_doubt() || is_proved(world, known, branch),
-                Kind::Step | Kind::Deliver => is_as_decided(world, known, branch),
-            };
-            if !is_over {
-                let state = world.state(branch);
-                return Err(format!("{branch} is {state:?} and its transaction finished"));
-            }
+pub fn check(world: &World, seen: &Seen) -> Result<(), String> {
+    let Some(known) = seen.known.filter(|known| known.finished) else { return Ok(()) };
+    for (branch, told) in world.branches_of(known.run).zip(&known.branches) {
+        let is_over = match known.kind(branch.index) {
+            Kind::Prepare => !told.vote.is_in_doubt() || is_proved(world, known, branch),
+            Kind::Step | Kind::Deliver => is_as_decided(world, known, branch),
+        };
+        if !is_over {
+            let state = world.state(branch);
+            return Err(format!("{branch} is {state:?} and its transaction finished"));
         }
     }
     Ok(())

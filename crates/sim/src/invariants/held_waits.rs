@@ -2,19 +2,15 @@
 
 use handfast_core::transaction::Decision;
 
-use crate::world::{Touched, World};
+use super::Seen;
+use crate::world::World;
 
 pub const INVARIANT: &str = "what is held commits only when asked";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        if !world.plan.transactions[transaction].hold {
-            continue;
-        }
-        let Some(known) = world.known(transaction) else { continue };
-        if known.decision == Some(Decision::Commit) && !facts.asked.contains(&known.run) {
-            return Err(format!("t{transaction} was committed and nobody asked for it"));
-        }
+pub fn check(_: &World, seen: &Seen) -> Result<(), String> {
+    let Some(known) = seen.known.filter(|_| seen.wish.hold) else { return Ok(()) };
+    if known.decision == Some(Decision::Commit) && !seen.facts.asked.contains(&known.run) {
+        return Err(format!("t{} was committed and nobody asked for it", seen.transaction));
     }
     Ok(())
 }

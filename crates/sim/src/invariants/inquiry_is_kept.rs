@@ -1,20 +1,15 @@
 //! The one race of presumed abort: a participant that was answered "abort" may act on it. R* does
 //! not say what an inquiry is answered while votes are awaited; this is why it matters.
 
-use handfast_core::transaction::Decision;
-
-use crate::world::{Touched, World};
+use super::Seen;
+use crate::world::World;
 
 pub const INVARIANT: &str = "no commit after an inquiry was answered abort";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        for run in &facts.abort_answered {
-            let known = world.known(transaction).filter(|known| known.run == *run);
-            let decided = known.is_some_and(|k| k.decision == Some(Decision::Commit));
-            if decided || super::has_committed(world, *run) {
-                return Err(format!("about {run} an inquiry was answered abort, and it commits"));
-            }
+pub fn check(_: &World, seen: &Seen) -> Result<(), String> {
+    for run in &seen.facts.abort_answered {
+        if seen.commits(*run) || seen.committed().any(|(other, _)| other == *run) {
+            return Err(format!("about {run} an inquiry was answered abort, and it commits"));
         }
     }
     Ok(())

@@ -38,12 +38,12 @@ pub fn check_coordinator(plan: &Plan, coordinator: &Coordinator) -> Result<(), S
             }
         }
         for vote in [Vote::Yes(Proof::default()), Vote::ReadOnly] {
-            inputs.push(Input::Voted { run, branch: 0, vote });
+            inputs.push(Input::Voted { run, branch: 0, vote, tried: None });
         }
         inputs.push(Input::Fired(Timer::Votes(run)));
         if known.finished {
             for ack in [Ack::Finished, Ack::Broken(String::new())] {
-                inputs.push(Input::Acked { run, branch: 0, ack });
+                inputs.push(Input::Acked { run, branch: 0, ack, took_ms: 0 });
             }
             inputs.push(Input::Fired(Timer::Retry(run, 0)));
         }

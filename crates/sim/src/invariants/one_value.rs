@@ -3,34 +3,31 @@
 
 use handfast_core::pact::{Way, paxos::Value};
 
-use crate::world::{Touched, World};
+use super::Seen;
+use crate::world::World;
 
 pub const INVARIANT: &str = "one value is chosen, and one proposed in each ballot";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        let wish = &world.plan.transactions[transaction];
-        if wish.decide != Some(Way::Paxos) || wish.acceptors.is_empty() {
-            continue;
+pub fn check(_: &World, seen: &Seen) -> Result<(), String> {
+    let Seen { wish, facts, .. } = seen;
+    if wish.decide != Some(Way::Paxos) || wish.acceptors.is_empty() {
+        return Ok(());
+    }
+    // Both sets are ordered by run and ballot: what contradicts stands side by side.
+    for ((run, one), (other_run, other)) in facts.proposed.iter().zip(facts.proposed.iter().skip(1))
+    {
+        if run == other_run && one.ballot == other.ballot {
+            return Err(format!("{run}: proposed {one} and {other}"));
         }
-        // Both sets are ordered by run and ballot: what contradicts stands side by side.
-        for ((run, one), (other_run, other)) in
-            facts.proposed.iter().zip(facts.proposed.iter().skip(1))
-        {
-            if run == other_run && one.ballot == other.ballot {
-                return Err(format!("{run}: proposed {one} and {other}"));
-            }
+    }
+    for ((run, _), (other, _)) in facts.chosen.iter().zip(facts.chosen.iter().skip(1)) {
+        if run == other {
+            return Err(format!("{run}: both values were chosen"));
         }
-        for ((run, _), (other, _)) in facts.chosen.iter().zip(facts.chosen.iter().skip(1)) {
-            if run == other {
-                return Err(format!("{run}: both values were chosen"));
-            }
-        }
-        for run in &facts.runs {
-            let chosen = facts.chosen.contains(&(*run, Value::Prepared));
-            if super::has_committed(world, *run) && !chosen {
-                return Err(format!("a branch of {run} committed, and that was not chosen"));
-            }
+    }
+    for (run, _) in seen.committed() {
+        if !facts.chosen.contains(&(run, Value::Prepared)) {
+            return Err(format!("a branch of {run} committed, and that was not chosen"));
         }
     }
     Ok(())

@@ -8,41 +8,37 @@ use handfast_core::{
     transaction::{Decision, Known},
 };
 
-use crate::world::{State, Touched, World};
+use super::Seen;
+use crate::world::{State, World};
 
 pub const INVARIANT: &str = "what callers are told is so";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for (transaction, facts) in touched.facts(world) {
-        let told = facts.told;
-        if told == Default::default() {
-            continue;
-        }
-        let known = world.durably_known(transaction);
-        let decision = known.and_then(|known| known.decision.as_ref());
-        let is_paxos = !world.plan.transactions[transaction].acceptors.is_empty();
-        let chosen = |value| is_paxos && facts.chosen.iter().any(|(_, chosen)| *chosen == value);
-        let wrong = if told.committed && told.aborted {
-            "told both"
-        } else if told.committed && decision != Some(&Decision::Commit) && !chosen(Value::Prepared)
-        {
-            "told committed, and no such decision is durable"
-        } else if told.aborted && chosen(Value::Prepared) {
-            "told aborted, and commit was chosen"
-        } else if told.aborted && !is_paxos && !matches!(decision, Some(Decision::Abort(_))) {
-            "told aborted, and no such decision is durable"
-        } else if told.mixed && !known.is_some_and(Known::is_mixed) {
-            "told mixed, and nothing durable says so"
-        } else if told.aborted && facts.runs.iter().any(|run| super::has_committed(world, *run)) {
-            "told aborted, and a branch is committed"
-        } else if told.applied && !known.is_some_and(|known| is_applied(world, known)) {
-            "told applied, and a branch is not committed"
-        } else {
-            continue;
-        };
-        return Err(format!("t{transaction}: {wrong}"));
+pub fn check(world: &World, seen: &Seen) -> Result<(), String> {
+    let (facts, told, known) = (seen.facts, seen.facts.told, seen.durable);
+    if told == Default::default() {
+        return Ok(());
     }
-    Ok(())
+    let decision = known.and_then(|known| known.decision.as_ref());
+    let is_paxos = !seen.wish.acceptors.is_empty();
+    let chosen = |value| is_paxos && facts.chosen.iter().any(|(_, chosen)| *chosen == value);
+    let wrong = if told.committed && told.aborted {
+        "told both"
+    } else if told.committed && decision != Some(&Decision::Commit) && !chosen(Value::Prepared) {
+        "told committed, and no such decision is durable"
+    } else if told.aborted && chosen(Value::Prepared) {
+        "told aborted, and commit was chosen"
+    } else if told.aborted && !is_paxos && !matches!(decision, Some(Decision::Abort(_))) {
+        "told aborted, and no such decision is durable"
+    } else if told.mixed && !known.is_some_and(Known::is_mixed) {
+        "told mixed, and nothing durable says so"
+    } else if told.aborted && seen.committed().next().is_some() {
+        "told aborted, and a branch is committed"
+    } else if told.applied && !known.is_some_and(|known| is_applied(world, known)) {
+        "told applied, and a branch is not committed"
+    } else {
+        return Ok(());
+    };
+    Err(format!("t{}: {wrong}", seen.transaction))
 }
 
 fn is_applied(world: &World, known: &Known) -> bool {

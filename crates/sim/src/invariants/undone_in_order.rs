@@ -3,21 +3,24 @@
 
 use handfast_core::plan::Kind;
 
-use crate::world::{State, Touched, World};
+use super::Seen;
+use crate::world::{State, World};
 
 pub const INVARIANT: &str = "a step is undone after all that come after it";
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for run in super::runs(world, touched) {
-        let wish = world.plan.wish(run);
-        let states = world.states_of(run);
+pub fn check(world: &World, seen: &Seen) -> Result<(), String> {
+    if !world.plan.fences {
+        return Ok(());
+    }
+    let wishes = &seen.wish.branches;
+    for (_, states) in seen.runs() {
         let is_undone =
-            |at: usize| wish.branches[at].kind == Kind::Step && states[at].1 == State::RolledBack;
-        for ((branch, state), later) in states.iter().zip(&wish.branches) {
+            |at: usize| wishes[at].kind == Kind::Step && states[at].1 == State::RolledBack;
+        for ((branch, state), later) in states.iter().zip(wishes) {
             let is_early = *state == State::Done
                 && later.kind == Kind::Step
                 && later.after.iter().any(|before| is_undone(usize::from(*before)));
-            if is_early && world.plan.fences {
+            if is_early {
                 return Err(format!("{branch} is done, and one before it is undone"));
             }
         }

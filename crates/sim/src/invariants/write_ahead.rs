@@ -3,7 +3,8 @@
 
 use handfast_core::{id::RunId, transaction::Decision};
 
-use crate::world::{Call, Message, State, Touched, World, transaction};
+use super::Seen;
+use crate::world::{Call, Message, State, World, transaction};
 
 pub const INVARIANT: &str = "a commit leaves only after its record is durable";
 
@@ -23,9 +24,9 @@ pub fn check_message(world: &World, message: &Message) -> Result<(), String> {
     Ok(())
 }
 
-pub fn check(world: &World, touched: Touched) -> Result<(), String> {
-    for run in super::runs(world, touched) {
-        let committed = world.states_of(run).iter().find(|(_, state)| *state == State::Committed);
+pub fn check(world: &World, seen: &Seen) -> Result<(), String> {
+    for (run, states) in seen.committed() {
+        let committed = states.iter().find(|(_, state)| *state == State::Committed);
         if let Some((branch, _)) = committed
             && !may_commit(world, run)
         {

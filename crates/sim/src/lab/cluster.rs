@@ -371,12 +371,14 @@ impl Cluster {
         match (self.calls.remove(&request), said) {
             (Some(Call::Prepare(branch)), said) => {
                 let vote = if let Said::Vote(vote) = said { vote } else { Vote::Lost(silence()) };
-                self.give_node(transaction::Input::Voted { run: RUN, branch, vote });
+                let input = transaction::Input::Voted { run: RUN, branch, vote, tried: None };
+                self.give_node(input);
             }
             (Some(Call::Tell(branch)), said) => {
                 let unknown = || Ack::Unknown(silence().message);
                 let ack = if let Said::Ack(ack) = said { ack } else { unknown() };
-                self.give_node(transaction::Input::Acked { run: RUN, branch, ack });
+                let input = transaction::Input::Acked { run: RUN, branch, ack, took_ms: 0 };
+                self.give_node(input);
             }
             (Some(Call::Inquiry(place, branch)), said) => {
                 let answer = if let Said::Inquired(it) = said { it } else { Inquired::Silent };

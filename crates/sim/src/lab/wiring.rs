@@ -149,7 +149,7 @@ impl Cluster {
                 }
                 Effect::Reply { request, answer } => self.inquiry_answered(request, &answer),
                 Effect::Send { to, message } => self.pass_on(NODE, &to, message),
-                Effect::Close { .. } | Effect::Alarm { .. } => {}
+                Effect::Close { .. } | Effect::Alarm { .. } | Effect::Recall { .. } => {}
             }
         }
     }
@@ -317,6 +317,7 @@ fn label(word: &Word) -> String {
         Word::Accept { .. } => "accept".into(),
         Word::Accepted { .. } => "accepted".into(),
         Word::Outbid { .. } => "outbid".into(),
+        Word::Retired { .. } | Word::Forgotten { .. } => "I forgot".into(),
         Word::Decided { commit: true, .. } => "commit".into(),
         Word::Decided { commit: false, .. } => "abort".into(),
         Word::PreCommit { .. } => "pre-commit".into(),

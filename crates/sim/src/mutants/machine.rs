@@ -54,6 +54,8 @@ pub(crate) trait Spoilt: Machine {
     fn forgets(_: &Self::Record) -> bool {
         false
     }
+    /// Changes what was live when it wakes.
+    fn spoil_awake(_: &mut Self::Live) {}
     /// Whether it does nothing when it is started.
     fn is_silent_at_start() -> bool {
         false
@@ -87,6 +89,7 @@ impl<M: Machine> Said<M> {
 impl<M: Spoilt> Machine for Wrong<M> {
     type Saved = M::Saved;
     type Live = M::Live;
+    type Asleep = M::Asleep;
     type Input = M::Input;
     type Record = M::Record;
     type Effect = M::Effect;
@@ -124,6 +127,16 @@ impl<M: Spoilt> Machine for Wrong<M> {
 
     fn is_idle(live: &M::Live) -> bool {
         M::is_idle(live)
+    }
+
+    fn sleep(saved: &M::Saved, live: &M::Live) -> Option<M::Asleep> {
+        M::sleep(saved, live)
+    }
+
+    fn wake(saved: &M::Saved, asleep: M::Asleep) -> M::Live {
+        let mut live = M::wake(saved, asleep);
+        M::spoil_awake(&mut live);
+        live
     }
 
     fn summary(saved: &M::Saved) -> Summary {
@@ -165,6 +178,12 @@ impl Spoilt for transaction::Transaction {
 
     fn forgets(record: &Record) -> bool {
         is(Mutant::ForgetfulReplay) && *record == Record::Finished && REPLAYS.get()
+    }
+
+    fn spoil_awake(live: &mut Self::Live) {
+        if is(Mutant::ForgetfulSleep) {
+            live.telling.iter_mut().for_each(|branch| branch.tries = 0);
+        }
     }
 
     fn is_silent_at_start() -> bool {

@@ -7,7 +7,7 @@ use super::{Branch, Cast};
 /// A database: its branches, those it never saw left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Database {
-    branches: BTreeMap<Branch, State>,
+    pub(super) branches: BTreeMap<Branch, State>,
 }
 
 /// How a branch is at its participant.

@@ -131,8 +131,9 @@ impl Coordinator {
             let transaction = plan.gids.iter().position(|one| *one == gid);
             self.release(plan, transaction.expect("one of the plan's"), effect, &mut out);
         }
-        if death.is_some() {
+        if let Some(death) = death {
             self.died();
+            leave(death, &mut out);
         }
         if plan.prunes {
             self.forget_timers(plan);
@@ -182,7 +183,8 @@ impl Coordinator {
                 return;
             }
             Effect::Ask { run, .. } => Message::Ask(branch(run, 0)),
-            Effect::Alarm { .. } => return,
+            // What is called has left already.
+            Effect::Alarm { .. } | Effect::Recall { .. } => return,
         };
         out.push(Out::Send(Arc::new(message)));
     }
@@ -289,8 +291,9 @@ impl ShardNode {
             };
             out.extend(message.map(|message| Out::Send(Arc::new(message))));
         }
-        if death.is_some() {
+        if let Some(death) = death {
             self.timers.clear();
+            leave(death, &mut out);
         }
         if plan.prunes {
             self.forget_timers();
@@ -313,6 +316,23 @@ impl ShardNode {
             shard::Timer::Lead(_) => true,
         });
     }
+}
+
+/// Keeps what leaves of a node that dies, if that is any part.
+fn leave(death: Death, out: &mut Vec<Out>) {
+    let Death::AfterSome(some) = death else { return };
+    let mut sent = 0;
+    out.retain(|out| {
+        let bit = match out {
+            Out::Send(_) => {
+                sent += 1;
+                sent
+            }
+            Out::Reply(..) => 0,
+            Out::ClosedAmiss(_) | Out::CalledAmiss(..) => return true,
+        };
+        some >> bit & 1 != 0
+    });
 }
 
 fn peer_message(from: Place, to: &Peer, message: pact::Message) -> Message {

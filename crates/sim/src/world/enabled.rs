@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use handfast_core::{
     shard,
-    transaction::{Decision, Fate, Known},
+    transaction::{Decision, Fate, Known, Live, Saved},
 };
 
 use super::{
-    Action, Branch, Call, Cast, Death, Message, Packet, Patience, Person, Place, SHARD, Search,
-    Searches, State, Step, Timer, World, index_of,
+    Action, Branch, Call, Cast, Message, Packet, Patience, Person, Place, SHARD, Search, Searches,
+    State, Step, Timer, World, index_of, known::awaits_vote, transaction,
 };
 
 /// Most callers who wait for one transaction: more teach nothing.
@@ -39,7 +39,15 @@ impl World {
 
     /// Those of [`World::steps`] that are not about a message under way.
     pub fn steps_but_arrivals(&self, put: &mut impl FnMut(Action)) {
-        (0..self.subjects()).for_each(|subject| self.steps_about(subject, put));
+        let nodes = self.coordinators.len() + self.shards.len();
+        (0..nodes).for_each(|subject| self.steps_about(subject, put));
+        for (run, states) in self.states_by_run() {
+            // One look for all branches of a run.
+            let machine = self.machine(transaction(run));
+            states.iter().for_each(|(branch, state)| self.waits(*branch, *state, machine, put));
+        }
+        let branches = nodes + self.states.len();
+        (branches..self.subjects()).for_each(|subject| self.steps_about(subject, put));
     }
 
     /// How many there are about whom something can happen: nodes, branches, transactions, searches.
@@ -63,11 +71,7 @@ impl World {
         }
         at -= nodes;
         if let Some((branch, state)) = self.states.get(at) {
-            self.silences(*branch, put);
-            if *state == State::Held && self.is_deserted(*branch) {
-                put(Action::SessionDies(*branch));
-            }
-            return;
+            return self.waits(*branch, *state, self.machine(branch.transaction()), put);
         }
         at -= self.states.len();
         if at < self.plan.transactions.len() {
@@ -175,10 +179,21 @@ impl World {
 
     /// Whether a coordinator's driver waits for a branch's answer.
     pub fn can_give_up(&self, branch: Branch) -> bool {
-        let Some(live) = self.live(branch.transaction()) else { return false };
-        let is_telling = !live.telling.is_empty();
-        let is_asked = || self.telling(branch).is_some_and(|telling| telling.is_asked);
-        (live.voting.is_some() && self.awaits_vote(branch)) || (is_telling && is_asked())
+        is_waited_for(self.machine(branch.transaction()), branch)
+    }
+
+    /// What can happen because somebody waits for a branch, or it for somebody.
+    fn waits(
+        &self,
+        branch: Branch,
+        state: State,
+        machine: Option<(&Saved, &Live)>,
+        put: &mut impl FnMut(Action),
+    ) {
+        self.silences(branch, is_waited_for(machine, branch), put);
+        if state == State::Held && self.is_deserted(branch) {
+            put(Action::SessionDies(branch));
+        }
     }
 
     /// Whether somebody may finish a branch by hand, and be found out: not one that has been rolled
@@ -256,8 +271,8 @@ impl World {
     }
 
     /// Whoever waits for an answer about a branch may stop waiting.
-    fn silences(&self, branch: Branch, put: &mut impl FnMut(Action)) {
-        if self.can_give_up(branch) {
+    fn silences(&self, branch: Branch, is_waited_for: bool, put: &mut impl FnMut(Action)) {
+        if is_waited_for {
             self.silence(Step::GiveUp(branch), self.may_answer(branch), put);
         }
         if self.plan.patience == Patience::Suspicion {
@@ -358,15 +373,19 @@ impl World {
 impl World {
     /// Every step again, with the death of the node in it.
     fn torn(&self, actions: &[Action]) -> Vec<Action> {
-        let Some(torn_max) = self.plan.torn_max.filter(|_| self.left.crashes > 0) else {
+        if self.plan.torn_max.is_none() || self.left.crashes == 0 {
             return Vec::new();
-        };
+        }
         let steps = actions.iter().filter_map(|action| match action {
             Action::Step(step) => self.turn_at(step).filter(|at| self.may_die(*at)).map(|_| step),
             _ => None,
         });
-        let deaths = || (0..=torn_max).map(Death::After).chain(std::iter::once(Death::Unsynced));
-        steps.flat_map(|step| deaths().map(|death| Action::Torn(step.clone(), death))).collect()
+        let deaths = self.plan.deaths();
+        let of_step = |step: &Step| {
+            let step = step.clone();
+            deaths.clone().into_iter().map(move |death| Action::Torn(step.clone(), death))
+        };
+        steps.flat_map(of_step).collect()
     }
 
     /// Whose machines take a turn in a step, if any do.
@@ -437,4 +456,12 @@ impl World {
             held.for_each(|branch| put(Action::SessionDies(branch)));
         }
     }
+}
+
+/// Whether a coordinator's driver waits for a branch's answer, by its machine if that is in memory.
+fn is_waited_for(machine: Option<(&Saved, &Live)>, branch: Branch) -> bool {
+    let Some((saved, live)) = machine else { return false };
+    let telling = live.telling.get(usize::from(branch.index));
+    let is_known = || saved.known.as_ref().is_some_and(|known| known.run == branch.run);
+    awaits_vote(live, branch) || telling.is_some_and(|it| it.is_asked) && is_known()
 }

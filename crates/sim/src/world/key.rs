@@ -18,14 +18,14 @@ use super::{Coordinator, SHARD, STEP_TRIES_MAX, Search, ShardNode};
 /// A node that coordinates.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct CoordinatorKey {
-    number: u8,
-    is_up: bool,
-    epoch: u32,
-    active: BTreeSet<RunId>,
-    timers: BTreeSet<(usize, transaction::Timer)>,
-    search: Search,
-    durable: Vec<(Arc<str>, transaction::Saved)>,
-    in_memory: Vec<(Arc<str>, transaction::Saved, transaction::Live)>,
+    pub(super) number: u8,
+    pub(super) is_up: bool,
+    pub(super) epoch: u32,
+    pub(super) active: BTreeSet<RunId>,
+    pub(super) timers: BTreeSet<(usize, transaction::Timer)>,
+    pub(super) search: Search,
+    pub(super) durable: Vec<(Arc<str>, transaction::Saved)>,
+    pub(super) in_memory: Vec<(Arc<str>, transaction::Saved, transaction::Live)>,
 }
 
 /// A shard.
@@ -100,7 +100,7 @@ fn plain_live(saved: &transaction::Saved, live: &transaction::Live) -> transacti
     for telling in &mut live.telling {
         telling.tries = telling.tries.min(tries_max);
         (telling.unsent, telling.spent_ms) = (0, 0);
-        telling.last_answer = None;
+        (telling.last_answer, telling.tried) = (None, None);
     }
     if let Some(transaction::Lead::Paxos { leader, reason, .. }) = &mut live.lead {
         leader.tries = 0;

@@ -51,15 +51,7 @@ impl World {
 
     /// Whether a branch's vote is awaited.
     pub fn awaits_vote(&self, branch: Branch) -> bool {
-        let voting = self.live(branch.transaction()).and_then(|live| live.voting.as_ref());
-        let Some(voting) = voting.filter(|voting| voting.run == branch.run) else { return false };
-        // With a plan, only those whose turn has come are asked.
-        let is_asked = || {
-            let live = self.live(branch.transaction());
-            let telling = live.and_then(|live| live.telling.get(usize::from(branch.index)));
-            telling.is_some_and(|telling| telling.is_begun)
-        };
-        voting.vote(branch.index).is_none() && (voting.plan.is_none() || is_asked())
+        self.live(branch.transaction()).is_some_and(|live| awaits_vote(live, branch))
     }
 
     /// Whether the do of a step is under way, as its coordinator sees it.
@@ -72,10 +64,17 @@ impl World {
         telling.is_some_and(|telling| telling.is_doing)
     }
 
+    /// What a coordinator has promised about a transaction that it has in memory, and would forget.
+    pub fn machine(&self, transaction: usize) -> Option<(&transaction::Saved, &transaction::Live)> {
+        let node = &self.coordinator(self.plan.transactions[transaction].coordinator).node;
+        node.machine(&self.plan.gids[transaction])
+    }
+
     /// How telling a branch the decision goes, if it has begun.
     pub fn telling(&self, branch: Branch) -> Option<&Telling> {
-        self.known(branch.transaction()).filter(|known| known.run == branch.run)?;
-        self.live(branch.transaction())?.telling.get(usize::from(branch.index))
+        let (saved, live) = self.machine(branch.transaction())?;
+        saved.known.as_ref().filter(|known| known.run == branch.run)?;
+        live.telling.get(usize::from(branch.index))
     }
 
     /// How a branch is at its participant.
@@ -90,6 +89,12 @@ impl World {
             Some(Watched { first, ids, .. }) => &self.states[*first..first + ids.len()],
             None => &[],
         }
+    }
+
+    /// How all branches of each run that was begun are.
+    pub(super) fn states_by_run(&self) -> impl Iterator<Item = (RunId, &[(Branch, State)])> {
+        let states = |Watched { run, first, ids }: &Watched| (*run, *first..first + ids.len());
+        self.runs.iter().map(states).map(|(run, at)| (run, &self.states[at]))
     }
 
     /// A branch's name at its participant, if its run was begun.
@@ -117,15 +122,16 @@ impl World {
         }
     }
 
-    /// Asks the shards that were touched how their branches are.
+    /// Asks the shards that may say otherwise than before how their branches are.
     pub(super) fn look_again(&mut self) {
-        if self.touched.shards == 0 {
+        let promised = std::mem::take(&mut self.touched.promised);
+        if promised == 0 {
             return;
         }
         for at in 0..self.states.len() {
             let (branch, before) = self.states[at];
             let Place::Shard(number) = self.plan.branch(branch).at else { continue };
-            if self.touched.shards & 1 << number != 0 && !before.is_ended() {
+            if promised & 1 << number != 0 && !before.is_ended() {
                 self.set_state(at, self.ask_state(branch));
             }
         }
@@ -134,6 +140,7 @@ impl World {
     /// A shard dies, and may forget an end that waited for a sync: all its branches are to be asked
     /// again.
     pub(super) fn doubt_states_at(&mut self, shard: u8) {
+        self.touched.promised |= 1 << shard;
         for at in 0..self.states.len() {
             if self.plan.branch(self.states[at].0).at == Place::Shard(shard) {
                 self.set_state(at, State::Fresh);
@@ -175,6 +182,11 @@ impl World {
         for branch in self.branches_of(run) {
             self.states.push((branch, self.ask_state(branch)));
         }
+    }
+
+    /// How each branch of every run that was begun is.
+    pub fn states(&self) -> &[(Branch, State)] {
+        &self.states
     }
 
     /// Every branch of every run that was begun.
@@ -227,4 +239,16 @@ impl World {
             index: index_of(index),
         })
     }
+}
+
+/// The same, by what its coordinator would forget.
+pub(super) fn awaits_vote(live: &transaction::Live, branch: Branch) -> bool {
+    let voting = live.voting.as_ref().filter(|voting| voting.run == branch.run);
+    let Some(voting) = voting else { return false };
+    // With a plan, only those whose turn has come are asked.
+    let is_asked = || {
+        let telling = live.telling.get(usize::from(branch.index));
+        telling.is_some_and(|telling| telling.is_begun)
+    };
+    voting.vote(branch.index).is_none() && (voting.plan.is_none() || is_asked())
 }

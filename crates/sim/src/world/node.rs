@@ -14,6 +14,9 @@ pub enum Death {
     Unsynced,
     /// After the sync, when so many of the turn's effects have left.
     After(u8),
+    /// After the sync, when some of what was to leave has left, in whatever order: the answers to
+    /// callers if the first bit is set, and each message if its bit is.
+    AfterSome(u16),
 }
 
 /// A partition that is up, or the disk of one that is down.
@@ -25,7 +28,9 @@ pub struct Node<M: Machine> {
     /// two can be compared.
     durable: BTreeMap<Arc<str>, M::Saved>,
     /// What a sync would add to that.
-    unsynced: BTreeMap<Arc<str>, M::Saved>,
+    unsynced: Vec<(Arc<str>, M::Saved)>,
+    /// How often a turn has promised something.
+    changes: u32,
 }
 
 /// What a turn asked for.
@@ -47,6 +52,11 @@ where
         self.up.as_ref().is_some_and(Partition::has_notes)
     }
 
+    /// How often a turn has promised something.
+    pub fn changes(&self) -> u32 {
+        self.changes
+    }
+
     /// What a machine has promised, durable or not.
     pub fn saved(&self, stream: &str) -> Option<&M::Saved> {
         let machine = self.up.as_ref().and_then(|up| up.machine(stream));
@@ -58,9 +68,14 @@ where
         self.durable.get(stream)
     }
 
+    /// What a machine in memory has promised, and would forget in a crash.
+    pub fn machine(&self, stream: &str) -> Option<(&M::Saved, &M::Live)> {
+        self.up.as_ref()?.machine(stream)
+    }
+
     /// What a machine in memory would forget in a crash.
     pub fn live(&self, stream: &str) -> Option<&M::Live> {
-        self.up.as_ref()?.machine(stream).map(|(_, live)| live)
+        self.machine(stream).map(|(_, live)| live)
     }
 
     /// Every machine of which something is durable.
@@ -88,13 +103,23 @@ where
         if up.has_notes()
             && let Some((saved, _)) = up.machine(stream)
         {
-            let last = self.unsynced.get(stream).or_else(|| self.durable.get(stream));
-            let is_new = match last {
-                Some(last) => last != saved,
-                None => *saved != M::Saved::default(),
-            };
-            if is_new {
-                self.unsynced.insert(Arc::clone(stream), saved.clone());
+            let mut unsynced = self.unsynced.iter_mut();
+            match unsynced.find(|(other, _)| other == stream) {
+                Some((_, last)) if last == saved => {}
+                Some((_, last)) => {
+                    last.clone_from(saved);
+                    self.changes += 1;
+                }
+                None => {
+                    let is_new = match self.durable.get(stream) {
+                        Some(last) => last != saved,
+                        None => *saved != M::Saved::default(),
+                    };
+                    if is_new {
+                        self.changes += 1;
+                        self.unsynced.push((Arc::clone(stream), saved.clone()));
+                    }
+                }
             }
         }
         self.release(staged, death)
@@ -105,7 +130,7 @@ where
         let up = self.up.as_mut().expect("a node that is down writes nothing");
         up.flush(0).expect("a memory log without a bound takes everything");
         up.retire();
-        self.durable.append(&mut self.unsynced);
+        self.durable.extend(self.unsynced.drain(..));
     }
 
     /// Dies at rest.
@@ -146,7 +171,7 @@ where
             up.commit(staged, 0).expect("a memory log without a bound takes everything");
         up.retire();
         if !up.has_notes() {
-            self.durable.append(&mut self.unsynced);
+            self.durable.extend(self.unsynced.drain(..));
         }
         match (death, before) {
             (Some(Death::Unsynced), Some((disk, durable))) => {
@@ -160,6 +185,8 @@ where
                 self.die(true);
                 effects.truncate(left.into());
             }
+            // What leaves is the driver's matter.
+            (Some(Death::AfterSome(_)), _) => self.die(true),
             _ => {}
         }
         effects
@@ -180,7 +207,7 @@ where
     /// A node that has never run and is up.
     fn default() -> Self {
         let (partition, _) = Partition::open(Memory::default()).expect(OPENS);
-        let (durable, unsynced) = (BTreeMap::new(), BTreeMap::new());
-        Self { up: Some(partition), disk: Memory::default(), durable, unsynced }
+        let (durable, unsynced) = (BTreeMap::new(), Vec::new());
+        Self { up: Some(partition), disk: Memory::default(), durable, unsynced, changes: 0 }
     }
 }

@@ -10,7 +10,7 @@ use handfast_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{BranchWish, Wish};
+use super::{BranchWish, Death, Wish, rename};
 
 /// Most transactions in one world: a run's number says which one it is of.
 pub const TRANSACTIONS_MAX: usize = 16;
@@ -134,6 +134,14 @@ pub struct Plan {
     pub prunes: bool,
     /// After how many effects at most a node may die within a turn, if it may at all.
     pub torn_max: Option<u8>,
+    /// Whether of what a node that dies within a turn was to send any part may have left, and not
+    /// only the first so many effects.
+    #[serde(default)]
+    pub any_left: bool,
+    /// Whether states of an exhaustive walk that differ only in which of their like branches is
+    /// which are one; see [`Plan::folded`].
+    #[serde(default)]
+    pub folds: bool,
     /// How often what may go wrong.
     pub budget: Budget,
     /// Whether the dead stay dead: those who live must end without them.
@@ -249,6 +257,8 @@ impl Plan {
             patience: Patience::None,
             prunes: true,
             torn_max: None,
+            any_left: false,
+            folds: false,
             budget: Budget::default(),
             dead_for_good: false,
             mortals: Vec::new(),
@@ -259,6 +269,14 @@ impl Plan {
     /// With so many nodes of ours, though some may have nothing to do.
     pub(crate) fn of_nodes(self, coordinators: u8, shards: u8) -> Self {
         Self { coordinators, shards, clusters: clusters(coordinators), ..self }
+    }
+
+    /// The same with its like branches folded, if it has any. Of what a node that dies within a
+    /// turn was to send, any part may then have left.
+    pub fn folded(self) -> Self {
+        let folded = Self { any_left: true, folds: true, ..self.clone() };
+        let is_small = folded.branches() <= BRANCHES_MAX;
+        if is_small && rename::ways(&folded).len() > 1 { folded } else { self }
     }
 
     /// The plan as JSON, which says everything but what is wrong on purpose.
@@ -305,7 +323,27 @@ impl Plan {
                 return Err(format!("t{number} adds more than {AMOUNT_MAX}"));
             }
         }
+        if self.folds && rename::ways(self).len() < 2 {
+            return Err("branches are folded and none is like another".into());
+        }
+        if self.any_left && self.branches() > BRANCHES_MAX {
+            return Err(format!("any part may leave only of at most {BRANCHES_MAX} messages"));
+        }
         Ok(())
+    }
+
+    fn branches(&self) -> usize {
+        self.transactions.iter().map(|wish| wish.branches.len()).sum()
+    }
+
+    /// The ways in which a node dies within a turn, if it may.
+    pub fn deaths(&self) -> Vec<Death> {
+        let left: Vec<_> = match self.any_left {
+            // The answers to callers, and a message to each branch.
+            true => (0..1 << (self.branches() + 1)).map(Death::AfterSome).collect(),
+            false => (0..=self.torn_max.unwrap_or_default()).map(Death::After).collect(),
+        };
+        left.into_iter().chain([Death::Unsynced]).collect()
     }
 
     /// The keys at a shard, with what they hold at first.

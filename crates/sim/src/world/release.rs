@@ -81,11 +81,16 @@ impl World {
                 let at = usize::from(number);
                 let (after, out) = memo.borrow_mut().turn(&plan, &self.shards[at], event, death);
                 self.touched.shards |= 1 << number;
+                self.touched.promised |= 1 << number;
                 self.shards[at] = after;
                 out.iter().cloned().for_each(|out| self.release(out));
             }
             None => {
-                let out = self.shard_mut(number).turn(&plan, event, death);
+                let shard = self.shard_mut(number);
+                let before = shard.node.changes();
+                let out = shard.turn(&plan, event, death);
+                let promises = shard.node.changes() != before;
+                self.touched.promised |= u32::from(promises) << number;
                 out.into_iter().for_each(|out| self.release(out));
             }
         }

@@ -58,6 +58,7 @@ impl Display for Death {
             Self::Unsynced => f.write_str("before the sync"),
             Self::After(0) => f.write_str("after the sync"),
             Self::After(left) => write!(f, "after {left} effects"),
+            Self::AfterSome(left) => write!(f, "after some have left: {left:b}"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What may have changed since it was last looked at, so that not everything is looked at after
 //! every step.
 
-use super::{Facts, Message, World};
+use super::{Message, World};
 
 /// Transactions, coordinators and shards, each a bit by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -9,20 +9,17 @@ pub struct Touched {
     pub(super) transactions: u32,
     pub(super) coordinators: u32,
     pub(super) shards: u32,
+    /// Those of them that may have promised or forgotten something since their branches were asked.
+    pub(super) promised: u32,
 }
 
 impl Touched {
     /// Everything.
-    pub const ALL: Self = Self { transactions: !0, coordinators: !0, shards: !0 };
+    pub const ALL: Self = Self { transactions: !0, coordinators: !0, shards: !0, promised: !0 };
 
     /// The transactions among them.
     pub fn transactions(self, world: &World) -> impl Iterator<Item = usize> + use<> {
         (0..world.plan.transactions.len()).filter(move |at| self.transactions & 1 << at != 0)
-    }
-
-    /// What was said about them.
-    pub fn facts(self, world: &World) -> impl Iterator<Item = (usize, &Facts)> {
-        self.transactions(world).map(|at| (at, &world.ledger.facts[at]))
     }
 
     /// The messages about their branches.

@@ -132,7 +132,7 @@ impl Wish {
         let (open, hold, timeout_ms) = (self.asks, self.hold, 5_000);
         let ask = self.asks.then(|| {
             let resource = self.branches[0].at.to_string();
-            Ask { resource, call: Call::default() }
+            Ask { resource, call: Call::default() }.into()
         });
         let terms = Terms { open, hold, timeout_ms, deadline_ms, ask, ..Terms::default() };
         (deadline_ms.is_some() || !self.branches.iter().all(is_plain)).then_some(terms)
