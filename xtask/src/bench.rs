@@ -1,4 +1,4 @@
-//! The task `bench`: release builds, private servers, and `handfast-bench` over them.
+//! The task `bench`: builds as for production, private servers, and `handfast-bench` over them.
 
 use std::{fs, time::Duration};
 
@@ -16,7 +16,8 @@ const RUN_WITHIN: Duration = Duration::from_secs(60 * 60);
 /// Options of the task.
 #[derive(clap::Args)]
 pub struct Options {
-    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named.
+    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named. The last
+    /// part of saga alone: in-flight.
     only: Vec<String>,
     /// Rounds of each measurement; the median counts.
     #[arg(long, default_value_t = 3)]
@@ -34,7 +35,7 @@ pub struct Options {
 pub fn run(options: &Options) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     let mut build = repo::cargo();
-    build.args(["build", "--release", "-p", "handfast-cli", "-p", "handfast-bench"]);
+    build.args(["build", "--profile", "dist", "-p", "handfast-cli", "-p", "handfast-bench"]);
     let built = follow(&mut build, &interrupt, BUILD_WITHIN, |_, line| eprintln!("{line}"))?;
     if !built.success() {
         return Err("the benchmarks do not build".into());
@@ -46,7 +47,7 @@ pub fn run(options: &Options) -> Result<()> {
     };
     let wanted = ServerOptions { mariadb: 0, ..ServerOptions::default() };
     let servers = Servers::start(&wanted, &interrupt)?;
-    let programs = target.join("release");
+    let programs = target.join("dist");
     let mut bench = std::process::Command::new(programs.join("handfast-bench"));
     bench.args(&options.only).envs(servers.variables());
     bench.args(["--rounds", &options.rounds.to_string()]);

@@ -1,7 +1,7 @@
 //! Benchmarks. Each measures Handfast and a yardstick in the same minutes, checks that the work was
 //! really done, and reports medians of several rounds and their ratio.
 //!
-//! Run by `cargo xtask bench`, which builds the binary in release and starts the databases.
+//! Run by `cargo xtask bench`, which builds the binary for production and starts the databases.
 
 mod chart;
 mod databases;
@@ -20,9 +20,10 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 #[derive(Parser)]
 struct Args {
-    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named.
+    /// Which to run: databases, shards, decisions, recovery, saga; all if none is named. The last
+    /// part of saga alone: in-flight.
     only: Vec<String>,
-    /// The release binary to measure.
+    /// The binary to measure.
     #[arg(long)]
     binary: PathBuf,
     /// Two PostgreSQL servers.
@@ -93,6 +94,9 @@ fn main() -> Result<()> {
         // One thread: callers and service shall take little of what the coordinators run on.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         lines.extend(runtime.block_on(saga::run(&args))?);
+    } else if args.only.iter().any(|only| only == "in-flight") {
+        eprintln!("saga: in flight …");
+        lines.extend(runtime.block_on(saga::in_flight(&args))?);
     }
     println!("{}", table(&lines));
     if let Some(file) = &args.svg {

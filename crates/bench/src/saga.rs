@@ -13,6 +13,7 @@ mod systems;
 use std::fmt::Write as _;
 
 use crate::{Args, Line, Result, figure, median};
+pub use in_flight::run as in_flight;
 use load::{Answers, Load, Pace, Round};
 use service::Service;
 use systems::System;

@@ -16,7 +16,7 @@ pub use self::{
     proof::{Check, Lab, Sim, What},
     saga::{Saga, SagaCommand},
     service::{CheckCommand, CheckService, Checks},
-    tx::{Edit, Told, Tx, TxCommand, Wait},
+    tx::{Edit, Told, Tx, TxCommand, Wait, Whom},
 };
 use crate::exit::{Exit, Failure};
 

@@ -118,6 +118,7 @@ impl Handfast {
         for (name, value) in [
             ("state", &filter.state),
             ("resource", &filter.resource),
+            ("saga", &filter.saga),
             ("prefix", &filter.prefix),
             ("limit", &limit),
             ("after", &filter.after),

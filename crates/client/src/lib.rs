@@ -41,6 +41,7 @@ mod saga;
 mod shard;
 #[cfg(feature = "signature")]
 pub mod signature;
+pub mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod transaction;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::{
     Error, Handfast, Outcome, http,
     link::{escape, json},
-    wire::{self, Because, Bulk, BulkDone, DryRun, Edit, Resolve, RetryNow},
+    wire::{self, Because, Bulk, BulkDone, BulkEdit, BulkResolve, DryRun, Edit, Resolve, RetryNow},
 };
 
 /// A word to a transaction, of which [`Handfast::dry_run`] tells what would follow.
@@ -119,6 +119,22 @@ impl Handfast {
     /// As [`retry_all`](Self::retry_all).
     pub async fn abort_all(&self, bulk: &Bulk) -> Result<BulkDone, Error> {
         self.asked("/v1/transactions:abort".into(), json(bulk)).await
+    }
+
+    /// Gives one branch of many transactions other calls, the same in each.
+    ///
+    /// # Errors
+    /// As [`retry_all`](Self::retry_all).
+    pub async fn edit_all(&self, bulk: &BulkEdit) -> Result<BulkDone, Error> {
+        self.asked("/v1/transactions:edit".into(), json(bulk)).await
+    }
+
+    /// Declares branches of many transactions finished, as an operator saw them.
+    ///
+    /// # Errors
+    /// As [`retry_all`](Self::retry_all).
+    pub async fn resolve_all(&self, bulk: &BulkResolve) -> Result<BulkDone, Error> {
+        self.asked("/v1/transactions:resolve".into(), json(bulk)).await
     }
 
     /// `own` is how long the node may take by itself.

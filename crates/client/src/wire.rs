@@ -244,6 +244,9 @@ pub struct Transaction {
     pub outcome: Outcome,
     /// What it waits for.
     pub state: State,
+    /// The saga it is a run of, with its version: `order@3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<String>,
     /// How it is decided; `log` where this answer does not know.
     #[serde(default, skip_serializing_if = "Decide::is_log")]
     pub decide: Decide,
@@ -341,6 +344,27 @@ pub struct BranchView {
     /// When it is tried again, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at_ms: Option<u64>,
+    /// What it calls of its service; only where one transaction is shown, and only if it has steps,
+    /// deliveries or reservations.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<CallView>,
+}
+
+/// A call as it is kept: with its templates, and without the values of its headers, since those may
+/// be secrets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct CallView {
+    /// `do`, `undo`, `deliver`, `try`, `confirm` or `cancel`.
+    pub verb: String,
+    /// Method and path: `POST /bookings`.
+    pub call: String,
+    /// The names of its headers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<String>,
+    /// Sent as JSON; no body if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<serde_json::Value>,
 }
 
 /// What is known of a branch.
@@ -395,11 +419,21 @@ pub struct TimelineEntry {
     /// The record's place in the log; absent for what was only seen, not recorded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<u64>,
-    /// What: a record's kind, or `asked`, `voted`, `answered`.
+    /// What: a record's kind, how a call ended, or `asked`.
     pub what: String,
     /// The branch it concerns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
+    /// The call that ended: `do`, `undo`, `deliver`, `prepare`, `try`, `commit`, `abort`, `confirm`
+    /// or `cancel`; only of a transaction with steps, deliveries or reservations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// How often it was tried, since the node started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    /// How long the last try took, in milliseconds, with its wait for a free connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took_ms: Option<u64>,
     /// More, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,

@@ -8,4 +8,5 @@ mod run;
 mod saga;
 mod script;
 mod signature;
+mod template;
 mod testing;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::script::{Script, Step, aborted, answer, busy, problem, transaction};
 use handfast_client::{
     Call, Command, Error, Message, NotDone, Open, Outcome, Retry, output, params,
-    wire::{Because, Branch, Bulk, Edit},
+    wire::{self, Because, Branch, Bulk, BulkEdit, BulkResolve, Edit, ListFilter},
 };
 use serde_json::{Value, json};
 
@@ -229,8 +229,20 @@ async fn one_word_is_said_to_many() {
     assert_eq!(client.retry_all(&bulk).await.unwrap().taken, ["t-1"]);
     client.commit_all(&bulk).await.unwrap();
     assert_eq!(client.abort_all(&bulk).await.unwrap().next.as_deref(), Some("n"));
-    let lines: Vec<_> = node.heard().into_iter().map(|heard| heard.line).collect();
-    let expected =
-        ["retry", "commit", "abort"].map(|v| format!("POST /v1/transactions:{v} HTTP/1.1"));
+    let branch = Branch::step("book", "courier", "POST /b");
+    let edit = BulkEdit { branch, reason: "moved".into(), ..BulkEdit::default() };
+    client.edit_all(&edit).await.unwrap();
+    let (filter, reason) = (ListFilter::default(), "seen".into());
+    let outcome = wire::Outcome::Committed;
+    let resolve = BulkResolve { filter, branch: None, outcome, reason, dry_run: true };
+    client.resolve_all(&resolve).await.unwrap();
+    let heard = node.heard();
+    let lines: Vec<_> = heard.iter().map(|heard| heard.line.as_str()).collect();
+    let expected = ["retry", "commit", "abort", "edit", "resolve"]
+        .map(|v| format!("POST /v1/transactions:{v} HTTP/1.1"));
     assert_eq!(lines, expected);
+    assert_eq!(heard[3].body["branch"]["do"], json!({ "call": "POST /b" }));
+    let resolve =
+        json!({ "filter": {}, "outcome": "committed", "reason": "seen", "dry_run": true });
+    assert_eq!(heard[4].body, resolve);
 }

@@ -38,6 +38,8 @@ pub trait Machine {
     type Saved: Clone + Debug + Default + Eq;
     /// What does not.
     type Live: Clone + Debug + Default + Eq;
+    /// What of that is kept while it sleeps.
+    type Asleep: Clone + Debug + Eq;
     /// What happens to it.
     type Input: Clone + Debug + Eq;
     /// What it promises, in the log, for ever.
@@ -61,6 +63,14 @@ pub trait Machine {
     /// True if a crash would forget nothing: such a machine may leave memory.
     fn is_idle(live: &Self::Live) -> bool;
 
+    /// What must be kept of it so that it can leave memory with work left, which waits for nothing
+    /// but a timer; none if it must stay. It is never asked with records that are not in the log.
+    fn sleep(saved: &Self::Saved, live: &Self::Live) -> Option<Self::Asleep>;
+
+    /// The live state that slept, exactly, beside what the log gives back. It is no restart:
+    /// nothing is asked for again.
+    fn wake(saved: &Self::Saved, asleep: Self::Asleep) -> Self::Live;
+
     /// The state's name and a label to filter lists by, for the log's read side.
     fn summary(saved: &Self::Saved) -> Summary;
 
@@ -75,6 +85,14 @@ pub struct Summary {
     pub state: &'static str,
     /// Words to filter by, separated by single spaces; for a transaction its resources.
     pub label: alloc::string::String,
+}
+
+impl Summary {
+    /// The label's first word if it starts with `!`. It must never change: the machine is found by
+    /// it as by its name.
+    pub fn mark(&self) -> Option<&str> {
+        self.label.split(' ').next().filter(|word| word.starts_with('!'))
+    }
 }
 
 /// The records and effects of one or more steps, not yet released.

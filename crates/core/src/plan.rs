@@ -10,7 +10,7 @@
 //! participants that prepare can be asked what they hold. Services cannot, so a plan is durable
 //! before the first call leaves.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{boxed::Box, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{transaction::Index, vote::Proof, work::Work};
@@ -56,10 +56,13 @@ pub struct Terms {
     /// Two-phase message: whom to ask, when the caller's word has not come by the deadline,
     /// whether its local transaction committed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask: Option<Ask>,
+    pub ask: Option<Box<Ask>>,
     /// What the caller gave for its calls to use: JSON; empty for nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub input: String,
+    /// The saga it is a run of, with its version: `order@3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<String>,
     /// The caller's trace, passed on with every call (W3C `traceparent`); empty for none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub trace: String,

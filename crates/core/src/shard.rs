@@ -39,6 +39,7 @@ use alloc::{
     string::String,
     vec::Vec,
 };
+use core::convert::Infallible;
 
 mod acceptor;
 mod locks;
@@ -81,6 +82,7 @@ pub struct Shard;
 impl Machine for Shard {
     type Saved = Saved;
     type Live = Live;
+    type Asleep = Infallible;
     type Input = Input;
     type Record = Record;
     type Effect = Effect;
@@ -125,6 +127,15 @@ impl Machine for Shard {
     /// Never: reading it back costs a fold of everything it holds.
     fn is_idle(_: &Live) -> bool {
         false
+    }
+
+    /// Never, for the same reason.
+    fn sleep(_: &Saved, _: &Live) -> Option<Infallible> {
+        None
+    }
+
+    fn wake(_: &Saved, asleep: Infallible) -> Live {
+        match asleep {}
     }
 
     fn summary(_: &Saved) -> Summary {

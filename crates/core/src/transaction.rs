@@ -47,6 +47,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
+mod asleep;
 mod effects;
 mod live;
 mod operate;
@@ -59,12 +60,13 @@ mod three_phase;
 mod trace;
 mod words;
 
+pub use asleep::Asleep;
 pub use effects::{Answer, Effect};
 pub use live::{Lead, Live, Telling, Voting};
 pub use state::{Fate, Known, KnownBranch, Saved};
 pub use words::{
     AckWhen, Begin, BranchSpec, Case, CaseBranch, Decision, Index, Input, Reason, Record, Timer,
-    Voted,
+    Tried, Voted,
 };
 
 use crate::{
@@ -85,6 +87,7 @@ pub struct Transaction;
 impl Machine for Transaction {
     type Saved = Saved;
     type Live = Live;
+    type Asleep = Asleep;
     type Input = Input;
     type Record = Record;
     type Effect = Effect;
@@ -93,8 +96,10 @@ impl Machine for Transaction {
         let mut step = Step { known: saved.known.as_ref(), live, out };
         match input {
             Input::Begin(begin) => step.begin(begin),
-            Input::Voted { run, branch, vote } => step.voted(run, branch, vote),
-            Input::Acked { run, branch, ack } => step.acked(run, branch, ack),
+            Input::Voted { run, branch, vote, tried } => {
+                step.prepared(run, branch, vote, tried);
+            }
+            Input::Acked { run, branch, ack, took_ms } => step.acked(run, branch, ack, took_ms),
             Input::Answered { run, branch, reply, took_ms } => {
                 step.answered(run, branch, reply, took_ms);
             }
@@ -109,8 +114,8 @@ impl Machine for Transaction {
             Input::AbortAsked { request, reason } => step.abort_asked(request, reason),
             Input::Add { request, branch } => step.add(request, branch),
             Input::RetryAsked { request, branch } => step.retry_asked(request, branch),
-            Input::Edit { request, branch, work, reason } => {
-                step.edit(request, branch, work, reason);
+            Input::Edit { request, branch, work, uses, reason } => {
+                step.edit(request, branch, (work, uses), reason);
             }
             Input::Resolved { request, branch, committed, reason } => {
                 step.resolved(request, branch, committed, reason);
@@ -135,6 +140,14 @@ impl Machine for Transaction {
 
     fn is_idle(live: &Live) -> bool {
         live.voting.is_none() && live.lead.is_none() && live.waiters.is_empty()
+    }
+
+    fn sleep(saved: &Saved, live: &Live) -> Option<Asleep> {
+        Asleep::of(saved, live)
+    }
+
+    fn wake(saved: &Saved, asleep: Asleep) -> Live {
+        asleep.wake(saved)
     }
 
     fn summary(saved: &Saved) -> Summary {

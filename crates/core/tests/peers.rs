@@ -56,6 +56,8 @@ fn word(words: &[&str]) -> Word {
             acceptor: acceptor(),
             promised: ballot(after("promised")),
         },
+        ["retired", "from", b, ..] => Word::Retired { ballot: ballot(b), acceptor: acceptor() },
+        ["forgotten", by, who] => Word::Forgotten { by: process(by), member: member(who) },
         ["decided", how, "to", to] => Word::Decided { to: process(to), commit: *how == "commit" },
         ["precommit", who, "by", by] => Word::PreCommit { by: process(by), member: member(who) },
         ["precommitted", who, "to", by] => {

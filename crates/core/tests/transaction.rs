@@ -4,10 +4,13 @@
 use handfast_core::{
     id::{RequestId, RunId},
     plan::{Ask, Call, Calls, Kind, Part, Patience, Terms},
-    transaction::{AckWhen, Begin, BranchSpec, Input, Timer, Transaction},
+    transaction::{
+        AckWhen, Begin, BranchSpec, CaseBranch, Input, Record, Timer, Transaction, Tried,
+    },
     vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
     work::Work,
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{golden, peers};
 
@@ -22,18 +25,57 @@ fn traces_are_as_written() {
     });
 }
 
+#[test]
+fn what_older_logs_hold_reads_and_writes_as_ever() {
+    for text in [
+        r#"{"kind":"done","branch":1}"#,
+        r#"{"kind":"done","branch":1,"output":"{}","declared":"seen"}"#,
+        r#"{"kind":"applied","branch":0}"#,
+        r#"{"kind":"edited","branch":0,"work":{"keys":[]},"reason":"r"}"#,
+        r#"{"name":"a","resource":"b","vote":"no"}"#,
+        r#"{"timeout_ms":5}"#,
+    ] {
+        let again = match text {
+            text if text.contains("kind") => again::<Record>(text),
+            text if text.contains("vote") => again::<CaseBranch>(text),
+            _ => again::<Terms>(text),
+        };
+        assert_eq!(again, text);
+    }
+    // And what is new is short.
+    let tried = |times| Some(Tried { times, last_ms: 3 });
+    for (times, text) in [
+        (1, r#"{"kind":"applied","branch":0,"tried":{"last_ms":3}}"#),
+        (2, r#"{"kind":"applied","branch":0,"tried":{"times":2,"last_ms":3}}"#),
+    ] {
+        let record = Record::Applied { branch: 0, tried: tried(times) };
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Record>(text).unwrap(), record);
+    }
+}
+
+fn again<T: Serialize + DeserializeOwned>(text: &str) -> String {
+    serde_json::to_string(&serde_json::from_str::<T>(text).unwrap()).unwrap()
+}
+
 /// Reads an input: the words of `transaction::trace`, shortened where only one thing can be meant.
 /// `A` and `B` are the branches `#0` and `#1` of the run `1.1`.
 fn input(line: &str) -> Input {
     let words: Vec<_> = line.split(' ').collect();
     match words.as_slice() {
         ["begin", who, rest @ ..] => begin(request(who), rest),
-        [branch @ ("A" | "B" | "C" | "X"), "votes", vote @ ..] => {
-            Input::Voted { run: run("1.1"), branch: index(branch), vote: self::vote(vote) }
-        }
-        [branch @ ("A" | "B" | "C"), "answers", ack @ ..] => {
-            Input::Acked { run: run("1.1"), branch: index(branch), ack: self::ack(ack) }
-        }
+        [branch @ ("A" | "B" | "C" | "X"), "votes", vote @ ..] => Input::Voted {
+            run: run("1.1"),
+            branch: index(branch),
+            vote: self::vote(vote),
+            tried: Some(Tried { times: 1, last_ms: 30 }),
+        },
+        [branch @ ("A" | "B" | "C"), "answers", ack @ ..] => Input::Acked {
+            run: run("1.1"),
+            branch: index(branch),
+            ack: self::ack(ack),
+            took_ms: 20,
+        },
         [branch @ ("A" | "B" | "C"), "does", reply @ ..] => Input::Answered {
             run: run("1.1"),
             branch: index(branch),
@@ -44,15 +86,6 @@ fn input(line: &str) -> Input {
             Input::AskedBack { run: run("1.1"), reply: self::reply(reply) }
         }
         ["deadline"] => Input::Fired(Timer::Deadline(run("1.1"))),
-        ["add", who, branch, rest @ ..] => {
-            Input::Add { request: request(who), branch: spec(branch, rest, 1) }
-        }
-        ["edit", who, branch, rest @ ..] => Input::Edit {
-            request: request(who),
-            branch: index(branch),
-            work: calls(rest.is_empty()),
-            reason: "the address was wrong".into(),
-        },
         ["votes", "timeout"] => Input::Fired(Timer::Votes(run("1.1"))),
         ["lead", "timeout"] => Input::Fired(Timer::Lead(run("1.1"))),
         ["received", way, words @ ..] => {
@@ -65,6 +98,28 @@ fn input(line: &str) -> Input {
         ["abort-asked", who] => {
             Input::AbortAsked { request: request(who), reason: "changed my mind".into() }
         }
+        words => operated(words).unwrap_or_else(|| panic!("no such input: {line}")),
+    }
+}
+
+/// What callers of open transactions and operators say.
+fn operated(words: &[&str]) -> Option<Input> {
+    Some(match words {
+        ["add", who, branch, rest @ ..] => {
+            Input::Add { request: request(who), branch: spec(branch, rest, 1) }
+        }
+        ["edit", who, branch, rest @ ..] => Input::Edit {
+            request: request(who),
+            branch: index(branch),
+            work: calls(!rest.contains(&"without")),
+            uses: rest
+                .iter()
+                .skip_while(|word| **word != "using")
+                .skip(1)
+                .map(|of| index(of))
+                .collect(),
+            reason: "the address was wrong".into(),
+        },
         ["retry-asked", who] => Input::RetryAsked { request: request(who), branch: None },
         ["retry-asked", who, branch] => {
             Input::RetryAsked { request: request(who), branch: Some(index(branch)) }
@@ -75,8 +130,8 @@ fn input(line: &str) -> Input {
             committed: *outcome == "committed",
             reason: "looked".into(),
         },
-        _ => panic!("no such input: {line}"),
-    }
+        _ => return None,
+    })
 }
 
 /// `begin r1 A@checking B@savings [hold] [applied] [one-phase] [run 1.2] [as other]`, and
@@ -90,7 +145,7 @@ fn begin(request: RequestId, words: &[&str]) -> Input {
     let way = words.iter().copied().find(|word| ["paxos", "three-phase"].contains(word));
     let branches: Vec<_> = (0..).zip(branches).map(|(at, word)| spec(word, words, at)).collect();
     let planned = has("open") || has("deadline") || words.iter().any(|word| word.contains(':'));
-    let ask = has("ask").then(|| Ask { resource: "shop".into(), call: Call::default() });
+    let ask = has("ask").then(|| Ask { resource: "shop".into(), call: Call::default() }.into());
     Input::Begin(Begin {
         request,
         run,

@@ -10,6 +10,9 @@
 //! written, so no effect can leave before a record that it depends on, in whatever order turns
 //! are committed.
 //!
+//! A machine that waits for nothing but a timer may **sleep**: the log gives back what is saved,
+//! and what is kept here of the rest is small. The next input wakes it, as it was.
+//!
 //! When the log fails, nothing is known about what it holds, and memory is ahead of it. Then the
 //! partition is broken: every later call fails, no effect leaves. Restart, and read back.
 
@@ -22,6 +25,9 @@ use crate::log::{Batch, Change, Log, LogError};
 
 /// Most lazy records that wait for a sync; one more makes the next commit write them.
 pub const NOTES_MAX: usize = 4096;
+/// Machines that need not sleep: memory is not worth reading them back. With more awake, those that
+/// can go to sleep.
+pub const AWAKE_MAX: usize = 512;
 /// A stream is folded from a snapshot when at least so many records came after the last one.
 pub const SNAPSHOT_RECORDS_MIN: u64 = 10_000;
 /// ... and these are at least so many times as large as that snapshot, so that writing snapshots
@@ -34,7 +40,9 @@ pub const SNAPSHOT_FACTOR: u64 = 4;
 pub struct Partition<M: Machine, L> {
     log: L,
     /// Those with work left, and those that a crash would make forget something.
-    machines: BTreeMap<Arc<str>, Slot<M>>,
+    machines: BTreeMap<Arc<str>, Box<Slot<M>>>,
+    /// Those with work left that the log gives back, beside this. None of them is in `machines`.
+    asleep: BTreeMap<Arc<str>, M::Asleep>,
     /// Streams with records that are not written, in the order of their first.
     unwritten: Vec<Arc<str>>,
     /// How many records that are.
@@ -59,7 +67,7 @@ struct Slot<M: Machine> {
 
 /// What became of the streams of machines that were not in memory.
 struct Absent<M: Machine> {
-    found: BTreeMap<Arc<str>, Slot<M>>,
+    found: BTreeMap<Arc<str>, Box<Slot<M>>>,
     damaged: BTreeMap<Arc<str>, String>,
 }
 
@@ -135,6 +143,7 @@ where
         let mut partition = Self {
             log,
             machines: BTreeMap::new(),
+            asleep: BTreeMap::new(),
             unwritten: Vec::new(),
             unwritten_records: 0,
             forced: false,
@@ -152,7 +161,8 @@ where
 
     /// Steps the machines. Nothing is durable afterwards and nothing has left.
     ///
-    /// A machine that is not in memory is read back from the log first, unless the input is fresh.
+    /// A machine that is not in memory is read back from the log first, unless the input is fresh;
+    /// then it is woken if it slept, or restarted as after a crash.
     /// If its stream is damaged, its inputs are refused; all others are taken.
     ///
     /// # Errors
@@ -166,8 +176,14 @@ where
         let mut staged = Staged::default();
         // Everything that may fail for outside reasons comes before the first step.
         let Absent { found, damaged } = self.read_absent(&inputs)?;
-        for (stream, slot) in found {
-            self.restart(stream, slot, &mut staged)?;
+        for (stream, mut slot) in found {
+            match self.asleep.remove_entry(&stream) {
+                Some((stream, asleep)) => {
+                    slot.live = M::wake(&slot.saved, asleep);
+                    self.machines.insert(stream, slot);
+                }
+                None => self.restart(stream, slot, &mut staged)?,
+            }
         }
         for input in inputs {
             if let Some(why) = damaged.get(&input.stream) {
@@ -210,20 +226,32 @@ where
         self.write(now_ms)
     }
 
-    /// Lets go of machines that the log gives back as they are. To be called after each turn, when
-    /// its effects have been handed out: who hands them out may still look at their machines.
+    /// Lets go of machines that the log gives back as they are, and puts others to sleep. To be
+    /// called after each turn, when its effects have been handed out: who hands them out may still
+    /// look at their machines.
     pub fn retire(&mut self) {
         for stream in self.touched.drain(..) {
-            let leaves = |slot: &Slot<M>| {
-                slot.unwritten.is_empty() && !M::is_open(&slot.saved) && M::is_idle(&slot.live)
-            };
-            if self.machines.get(&stream).is_some_and(leaves) {
-                self.machines.remove(&stream);
+            // What is not written the log would not give back.
+            let slot = self.machines.get(&stream).filter(|slot| slot.unwritten.is_empty());
+            let Some(Slot { saved, live, .. }) = slot.map(|slot| &**slot) else { continue };
+            if !M::is_open(saved) {
+                if M::is_idle(live) {
+                    self.machines.remove(&stream);
+                }
+            } else if self.machines.len() > AWAKE_MAX
+                && let Some(asleep) = M::sleep(saved, live)
+                // The name that others share, which that of the input need not be.
+                && let Some((stream, _)) = self.machines.remove_entry(&stream)
+            {
+                self.asleep.insert(stream, asleep);
             }
         }
+        // A start touches all there are.
+        self.touched.shrink_to(8 * AWAKE_MAX);
     }
 
-    /// A machine's saved state, and its live state if it is in memory; `None` if it never existed.
+    /// A machine's saved state, and its live state if it is in memory or sleeps; `None` if it never
+    /// existed.
     ///
     /// # Errors
     /// Its stream could not be read; nothing was changed.
@@ -231,11 +259,16 @@ where
         self.check()?;
         match self.machines.get(stream) {
             Some(slot) => Ok(Some((slot.saved.clone(), slot.live.clone()))),
-            None => Ok(self.read(stream)?.map(|slot| (slot.saved, slot.live))),
+            None => Ok(self.read(stream)?.map(|slot| {
+                let Slot { saved, .. } = *slot;
+                let asleep = self.asleep.get(stream).cloned();
+                let live = asleep.map(|asleep| M::wake(&saved, asleep)).unwrap_or_default();
+                (saved, live)
+            })),
         }
     }
 
-    /// The machines in memory, by stream: all that are open, and some others.
+    /// The machines in memory, by stream: all that are open and do not sleep, and some others.
     pub fn machines(&self) -> impl Iterator<Item = (&Arc<str>, &M::Saved, &M::Live)> {
         self.machines.iter().map(|(stream, slot)| (stream, &slot.saved, &slot.live))
     }
@@ -279,6 +312,9 @@ where
                 continue;
             }
             match self.read(stream) {
+                Ok(None) if self.asleep.contains_key(stream) => {
+                    damaged.insert(Arc::clone(stream), "its records are gone".into());
+                }
                 Ok(None) => {}
                 Ok(Some(slot)) => drop(found.insert(Arc::clone(stream), slot)),
                 Err(error @ LogError::DamagedStream { .. }) => {
@@ -291,12 +327,12 @@ where
     }
 
     /// Folds a stream; `None` if there is none.
-    fn read(&mut self, stream: &str) -> Result<Option<Slot<M>>, LogError> {
+    fn read(&mut self, stream: &str) -> Result<Option<Box<Slot<M>>>, LogError> {
         let entries = self.log.read(stream)?;
         if entries.is_empty() {
             return Ok(None);
         }
-        let mut slot = Slot::<M>::default();
+        let mut slot = Box::<Slot<M>>::default();
         for entry in entries {
             let record = serde_json::from_str(&entry.body).map_err(|cause| LogError::DamagedStream {
                 file: "the log".into(),
@@ -316,7 +352,7 @@ where
     fn restart(
         &mut self,
         stream: Arc<str>,
-        slot: Slot<M>,
+        slot: Box<Slot<M>>,
         staged: &mut Staged<M>,
     ) -> Result<(), LogError> {
         let slot = self.machines.entry(Arc::clone(&stream)).or_insert(slot);

@@ -47,8 +47,9 @@ pub const ACCEPTED_LOSS: u64 = 1 << 24;
 /// How far the count of starts jumps then; starts name the branches in the databases.
 pub const ACCEPTED_LOSS_EPOCHS: u32 = 1_000;
 
-/// Memory for pages, in KiB.
-const CACHE_KIB: i64 = 32 * 1024;
+/// Memory for pages, in KiB: what a turn writes, with room. The system keeps the rest of the log at
+/// hand.
+const CACHE_KIB: i64 = 8 * 1024;
 /// How long to wait for an operator's tool that holds the database.
 const BUSY_WAIT: Duration = Duration::from_secs(5);
 
@@ -152,7 +153,7 @@ impl Log for Sqlite {
         let read = || {
             let sql = "SELECT name FROM stream WHERE open = 1 ORDER BY id";
             let mut statement = self.connection.prepare(sql)?;
-            let names = statement.query_map([], |row| row.get(0))?;
+            let names = statement.query_map([], |row| Ok(self.known.name(row.get(0)?)))?;
             names.collect::<rusqlite::Result<_>>()
         };
         read().map_err(fault("read", &self.file))

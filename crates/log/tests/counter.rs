@@ -8,7 +8,7 @@ use handfast_log::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Adds numbers. Open while its sum is odd; idle while nobody waits.
+/// Adds numbers. Open while its sum is odd; idle while nobody waits; sleeps at any time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter;
 
@@ -46,6 +46,7 @@ pub struct Saved {
 impl Machine for Counter {
     type Saved = Saved;
     type Live = bool;
+    type Asleep = bool;
     type Input = Input;
     type Record = Record;
     type Effect = Effect;
@@ -85,6 +86,14 @@ impl Machine for Counter {
 
     fn is_idle(live: &bool) -> bool {
         !*live
+    }
+
+    fn sleep(_: &Saved, live: &bool) -> Option<bool> {
+        Some(*live)
+    }
+
+    fn wake(_: &Saved, asleep: bool) -> bool {
+        asleep
     }
 
     fn summary(saved: &Saved) -> Summary {

@@ -105,6 +105,18 @@ fn migrations_lead_forward_whole_or_not_at_all() {
 }
 
 #[test]
+fn streams_of_older_logs_are_found_by_their_marks_too() {
+    let scratch = Scratch::new();
+    fs::create_dir(&scratch.dir).unwrap();
+    let old = VERSION_1.replace("'sum-3 all'", "'!1-7 all'");
+    Connection::open(scratch.path("log.db")).unwrap().execute_batch(&old).unwrap();
+    let _log = scratch.open().unwrap();
+    let reader = Reader::open(&scratch.dir).unwrap();
+    assert_eq!(reader.marked("!1-7").unwrap().as_deref(), Some("a"));
+    assert_eq!(reader.marked("sum-40").unwrap(), None);
+}
+
+#[test]
 fn a_log_of_a_newer_program_is_refused_and_left_alone() {
     let scratch = Scratch::new();
     busy_log(&scratch).close().unwrap();
@@ -113,9 +125,9 @@ fn a_log_of_a_newer_program_is_refused_and_left_alone() {
     database.close().unwrap();
     let before = scratch.content();
     for error in [scratch.open().unwrap_err(), Reader::open(&scratch.dir).unwrap_err()] {
-        assert!(matches!(error, LogError::Newer { found: 99, known: 2, .. }), "{error}");
+        assert!(matches!(error, LogError::Newer { found: 99, known: 3, .. }), "{error}");
         let text = error.to_string();
-        assert!(text.contains("version 99") && text.contains("up to 2"), "{text}");
+        assert!(text.contains("version 99") && text.contains("up to 3"), "{text}");
     }
     assert!(scratch.content() == before);
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use handfast_core::machine::{Machine, Output, Summary};
 use handfast_log::{
     Addressed, Log, LogError, Memory, Partition,
-    partition::{NOTES_MAX, SNAPSHOT_RECORDS_MIN},
+    partition::{AWAKE_MAX, NOTES_MAX, SNAPSHOT_RECORDS_MIN},
 };
 
 use crate::counter::{Counter, Effect, Faulty, Input, Record, Saved, open, sum, to, turn};
@@ -131,6 +131,63 @@ fn a_machine_read_back_on_demand_is_restarted_like_after_a_crash() {
     assert_eq!(turn(&mut partition, [fresh]).unwrap(), [("b".into(), Effect::Tell(2))]);
 }
 
+/// A partition of one more open machine than stay awake; returns the name of the one that sleeps.
+fn one_asleep<L: Log>(partition: &mut Partition<Counter, L>) -> String {
+    let name = |at: usize| format!("odd-{at}");
+    let all = 0..=AWAKE_MAX;
+    let waiting = all.flat_map(|at| [Input::Add(1), Input::Wait(true)].map(|it| to(&name(at), it)));
+    turn(partition, waiting.collect::<Vec<_>>()).unwrap();
+    let awake = partition.machines().count();
+    assert_eq!(awake, AWAKE_MAX);
+    (0..=AWAKE_MAX).map(name).find(|name| partition.machine(name).is_none()).unwrap()
+}
+
+#[test]
+fn a_machine_that_sleeps_wakes_as_it_was_and_is_not_restarted() {
+    let (mut partition, _) = open(Memory::default());
+    let sleeper = one_asleep(&mut partition);
+    let as_it_was = (Saved { sum: 1, additions: 1 }, true);
+    assert_eq!(partition.look(&sleeper).unwrap(), Some(as_it_was), "it can be looked at");
+    assert_eq!(partition.machines().count(), AWAKE_MAX, "which does not wake it");
+
+    let told = turn(&mut partition, [to(&sleeper, Input::Ask)]).unwrap();
+    assert_eq!(told, [(sleeper.as_str().into(), Effect::Tell(1))], "no Restarted");
+    assert_eq!(partition.machines().count(), AWAKE_MAX, "it sleeps again");
+
+    turn(&mut partition, [to(&sleeper, Input::Note(4)), to(&sleeper, Input::Wait(false))]).unwrap();
+    assert!(partition.machine(&sleeper).is_some(), "the log would not give back its note");
+    partition.flush(1_000).unwrap();
+    partition.retire();
+    assert!(partition.machine(&sleeper).is_none());
+    let as_it_is = (Saved { sum: 5, additions: 2 }, false);
+    assert_eq!(partition.look(&sleeper).unwrap(), Some(as_it_is));
+
+    turn(&mut partition, [to(&sleeper, Input::Add(1))]).unwrap();
+    let told = turn(&mut partition, [to(&sleeper, Input::Ask)]).unwrap();
+    let restarted = [Effect::Restarted(6), Effect::Tell(6)];
+    assert!(told.into_iter().map(|(_, effect)| effect).eq(restarted), "closed, it has left");
+
+    let (after, effects) = open(crash(&mut partition));
+    assert_eq!(effects.len(), AWAKE_MAX, "a start brings all open ones back, as ever");
+    assert_eq!(after.machines().count(), AWAKE_MAX);
+}
+
+#[test]
+fn one_that_cannot_be_woken_sleeps_on_and_its_input_is_refused() {
+    let (mut partition, _) = open(Faulty::default());
+    let sleeper = one_asleep(&mut partition);
+    let (whole, input) = (partition.log().inner.clone(), || to(&sleeper, Input::Ask));
+    partition.log().inner = Memory::default();
+    let mut staged = partition.stage([input(), to("other", Input::Add(2))]).unwrap();
+    let refused = staged.take_refused();
+    assert_eq!((refused.len(), &*refused[0].input.stream), (1, sleeper.as_str()));
+    assert_eq!(partition.commit(staged, 1_000).unwrap(), [("other".into(), Effect::Tell(2))]);
+    partition.log().inner = whole;
+    let told = turn(&mut partition, [input()]).unwrap();
+    assert_eq!(told, [(sleeper.as_str().into(), Effect::Tell(1))]);
+    assert!(partition.look(&sleeper).unwrap().unwrap().1, "someone waits, as before");
+}
+
 #[test]
 fn a_failed_append_releases_nothing_and_ends_the_partition() {
     for fails_late in [false, true] {
@@ -249,6 +306,7 @@ struct Careless;
 impl Machine for Careless {
     type Saved = Saved;
     type Live = bool;
+    type Asleep = bool;
     type Input = Input;
     type Record = Record;
     type Effect = Effect;
@@ -268,6 +326,12 @@ impl Machine for Careless {
     }
     fn is_idle(live: &bool) -> bool {
         Counter::is_idle(live)
+    }
+    fn sleep(_: &Saved, _: &bool) -> Option<bool> {
+        None
+    }
+    fn wake(_: &Saved, asleep: bool) -> bool {
+        asleep
     }
     fn summary(saved: &Saved) -> Summary {
         Counter::summary(saved)

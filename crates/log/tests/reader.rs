@@ -54,6 +54,9 @@ fn lists_show_the_last_changed_first_and_filter() {
         assert_eq!(filtered(in_states), closed(&["ship-2", "ship-1", "pay-2"]));
         assert_eq!(filtered(labelled("savings")), closed(&["pay-1", "ship-2", "ship-1"]));
         assert_eq!(filtered(labelled("check")), ["ship-2"], "a whole word");
+        let starting = |starts: &str| ListQuery { starts: Some(starts.into()), ..any() };
+        assert_eq!(filtered(starting("sav")), closed(&["pay-1", "ship-2", "ship-1"]));
+        assert!(filtered(starting("avings")).is_empty(), "the start of a word");
         assert_eq!(filtered(prefixed("ship-")), closed(&["ship-2", "ship-1"]));
         assert_eq!(filtered(prefixed("")).len(), if open_only { 3 } else { 4 });
         let both = ListQuery { states: states.clone(), ..prefixed("pay") };
@@ -62,6 +65,46 @@ fn lists_show_the_last_changed_first_and_filter() {
     let line = &reader.list(&any()).unwrap().lines[0];
     assert_eq!((line.state.as_str(), line.label.as_str()), ("mixed", "checking savings"));
     assert_eq!((line.open, line.changed_at_ms, line.last_position), (true, 5_000, 5));
+}
+
+#[test]
+fn open_streams_are_counted_by_the_words_of_their_labels() {
+    let scratch = Scratch::new();
+    let _log = log_with_streams(&scratch);
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    let counted = |starts: &str| reader.count_open(starts).unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(counted("check"), [("".into(), 1), ("ing".into(), 2)]);
+    assert_eq!(counted("sav"), [("ings".into(), 2)], "not the one that is closed");
+    assert_eq!(counted("avings"), [], "the start of a word");
+}
+
+#[test]
+fn a_stream_is_found_by_its_mark_for_as_long_as_it_is_kept() {
+    let scratch = Scratch::new();
+    let mut log = scratch.open().unwrap();
+    let mut append = |name: &str, label: &str, open| {
+        let mut batch = Batch::default();
+        let summary = Summary { state: "s", label: label.into() };
+        let records = vec!["{}".to_owned()];
+        batch.push(Change { stream: name.into(), records, snapshot: false, open, summary });
+        log.append(&batch, 1).unwrap();
+    };
+    append("a", "!1-1 checking", true);
+    append("b", "!1-10 !stuck", true);
+    append("c", "checking !1-2", false);
+    append("d", "!1-3", false);
+    // The words behind it may change.
+    append("a", "!1-1 checking !stuck", true);
+    let reader = Sqlite::reader(&scratch.dir).unwrap();
+    let marked = |mark: &str| reader.marked(mark).unwrap();
+    assert_eq!(marked("!1-1").as_deref(), Some("a"));
+    assert_eq!(marked("!1-10").as_deref(), Some("b"));
+    assert_eq!(marked("!1-3").as_deref(), Some("d"));
+    for unknown in ["!1-2", "checking", "!stuck", "!1", ""] {
+        assert_eq!(marked(unknown), None, "{unknown}");
+    }
+    log.prune(u64::MAX, 9).unwrap();
+    assert_eq!((marked("!1-1").as_deref(), marked("!1-3")), (Some("a"), None));
 }
 
 #[test]
@@ -113,6 +156,7 @@ fn a_page_is_bounded_also_where_nothing_fits() {
     let aborted = ListQuery { states: vec!["aborted".into()], ..any.clone() };
     let common = ListQuery { prefix: Some("".into()), ..aborted.clone() };
     let nobody = ListQuery { label: Some("nobody".into()), ..any.clone() };
+    let no_start = ListQuery { starts: Some("ecking".into()), ..any.clone() };
     let found = |query| {
         let pages = pages(&reader, query);
         (pages.len(), pages.concat().into_iter().map(|line| line.name).collect::<Vec<_>>())
@@ -120,6 +164,7 @@ fn a_page_is_bounded_also_where_nothing_fits() {
     assert_eq!(found(&aborted), (3, vec!["ship-1".into()]));
     assert_eq!(found(&common), (3, vec!["ship-1".into()]));
     assert_eq!(found(&nobody), (3, vec![]));
+    assert_eq!(found(&no_start), (3, vec![]));
     let rare = ListQuery { prefix: Some("ship-".into()), ..any.clone() };
     assert_eq!(found(&rare), (1, vec!["ship-2".into(), "ship-1".into()]), "by the index of names");
     let open = ListQuery { open_only: true, ..any };

@@ -4,6 +4,7 @@
 //! and has no answer is *unknown*: the vote is lost, the acknowledgement is to be asked for again.
 
 mod call;
+mod pool;
 pub mod words;
 
 pub use call::{Answer, BODY_BYTES_MAX, CallError, CallSettings, Caller};

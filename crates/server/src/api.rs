@@ -1,6 +1,6 @@
 //! The HTTP API: routes, and what every request goes through before it reaches its handler.
 //!
-//! A request is named and logged (`observe`), let in or not (`admit`), read and checked
+//! A request is named and logged (`serve`), let in or not (`admit`), read and checked
 //! ([`checks`]), and only then given to the node. What it gets back is the transaction as it is
 //! known, or a [`Problem`] with a code from [`codes`].
 
@@ -46,25 +46,28 @@ const PEER_REQUESTS_MAX: usize = 256;
 /// Most of a path that is logged.
 const LOGGED_CHARS_MAX: usize = 256;
 
-/// What the handlers share.
-#[derive(Clone)]
-pub struct Api {
+/// What the handlers share; they all have the same.
+type Api = Arc<Shared>;
+
+pub(super) struct Shared {
     node: Node,
-    rules: Arc<Rules>,
-    auth: Arc<Auth>,
-    slots: Arc<Semaphore>,
-    peer_slots: Arc<Semaphore>,
+    rules: Rules,
+    auth: Auth,
+    body_limit: DefaultBodyLimit,
+    slots: Semaphore,
+    peer_slots: Semaphore,
 }
 
 /// The whole API over a node.
 pub fn router(node: Node, config: &Config) -> Router {
-    let api = Api {
-        rules: Arc::new(Rules::new(config, node.cluster())),
+    let api = Arc::new(Shared {
+        rules: Rules::new(config, node.cluster()),
         node,
-        auth: Arc::new(Auth::new(config)),
-        slots: Arc::new(Semaphore::new(config.limits.requests_max)),
-        peer_slots: Arc::new(Semaphore::new(PEER_REQUESTS_MAX)),
-    };
+        auth: Auth::new(config),
+        body_limit: DefaultBodyLimit::max(config.limits.body_bytes_max),
+        slots: Semaphore::new(config.limits.requests_max),
+        peer_slots: Semaphore::new(PEER_REQUESTS_MAX),
+    });
     // Peers send as much as they may, whatever callers may.
     let messages_limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
     Router::new()
@@ -74,6 +77,8 @@ pub fn router(node: Node, config: &Config) -> Router {
         .route("/v1/transactions:commit", post(bulk::commit))
         .route("/v1/transactions:abort", post(bulk::abort))
         .route("/v1/transactions:retry", post(bulk::retry))
+        .route("/v1/transactions:edit", post(bulk::edit))
+        .route("/v1/transactions:resolve", post(bulk::resolve))
         .route("/v1/sagas", get(sagas::list))
         .route("/v1/sagas/{name}", get(sagas::show).put(sagas::apply).post(sagas::tell))
         .route("/v1/resources", get(system::resources))
@@ -87,45 +92,42 @@ pub fn router(node: Node, config: &Config) -> Router {
         .route("/metrics", get(system::metrics))
         .fallback(no_such_route)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(config.limits.body_bytes_max))
-        .layer(middleware::from_fn_with_state(api.clone(), admit))
-        .layer(middleware::from_fn(observe))
+        // One layer for all: each of them costs every request a box.
+        .layer(middleware::from_fn_with_state(Arc::clone(&api), serve))
         .with_state(api)
 }
 
 /// Gives the request an id, logs how it was answered, and turns a panic into an honest answer.
-async fn observe(request: Request, next: Next) -> Response {
+async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
-    let method = request.method().clone();
-    let path: String = request.uri().path().chars().take(LOGGED_CHARS_MAX).collect();
-    let gid = tracing::field::Empty;
-    // Of the highest level, so that every line that is written at all has it.
-    let span = tracing::error_span!("request", %id, %method, path, gid);
-    let answered = async move {
-        let began = Instant::now();
-        let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-        let response = answered.unwrap_or_else(|_| {
-            tracing::error!("a handler panicked; what became of the request is unknown");
-            let detail = "the request was cut off by a panic: what became of it is unknown";
-            Problem::new(&codes::BUG_HERE, detail).into_response()
-        });
-        let status = response.status().as_u16();
-        let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        match response.status().is_success() {
-            true => tracing::debug!(status, ms, "answered"),
-            false => tracing::info!(status, ms, "answered"),
-        }
-        response
-    };
-    let mut response = answered.instrument(span).await;
-    if let Ok(id) = HeaderValue::from_str(&id) {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let path = || uri.path().chars().take(LOGGED_CHARS_MAX).collect::<String>();
+    // Whoever wants to know much gets all lines of a request with its id and gid.
+    let span = tracing::debug_span!("request", %id, gid = tracing::field::Empty);
+    let began = Instant::now();
+    let answered = AssertUnwindSafe(admit(&api, request, next)).catch_unwind();
+    let answered = answered.instrument(span.clone()).await;
+    let _entered = span.entered();
+    let mut response = answered.unwrap_or_else(|_| {
+        let why = "a handler panicked; what became of the request is unknown";
+        tracing::error!(%id, %method, path = path(), "{why}");
+        let detail = "the request was cut off by a panic: what became of it is unknown";
+        Problem::new(&codes::BUG_HERE, detail).into_response()
+    });
+    let status = response.status().as_u16();
+    let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    match response.status().is_success() {
+        true => tracing::debug!(%id, %method, path = path(), status, ms, "answered"),
+        false => tracing::info!(%id, %method, path = path(), status, ms, "answered"),
+    }
+    if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     response
 }
 
 /// Lets a request in: a free place first, then a token of the right role.
-async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Response {
+async fn admit(api: &Shared, mut request: Request, next: Next) -> Response {
     if OPEN_PATHS.contains(&request.uri().path()) {
         return next.run(request).await;
     }
@@ -138,6 +140,7 @@ async fn admit(State(api): State<Api>, mut request: Request, next: Next) -> Resp
     match api.auth.admit(request.method(), request.uri().path(), request.headers()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
+            api.body_limit.apply(&mut request);
             next.run(request).await
         }
         Err(denied) => Problem::from(denied).into_response(),

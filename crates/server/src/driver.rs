@@ -47,6 +47,7 @@ pub trait Driven:
     Machine<
         Saved: Send,
         Live: Send,
+        Asleep: Send,
         Input: Send,
         Record: Send + Serialize + DeserializeOwned,
         Effect: Send,
@@ -125,6 +126,8 @@ struct Waiting<M: Driven> {
     timers: BTreeMap<(Instant, u64), (Arc<str>, M::Timer)>,
     timers_armed: u64,
     stopping: bool,
+    /// The thread waits to be told of a change; to tell it costs a system call.
+    is_idle: bool,
 }
 
 impl<M: Driven> DriverHandle<M> {
@@ -135,16 +138,16 @@ impl<M: Driven> DriverHandle<M> {
     pub fn try_send(&self, request: Addressed<M>) -> Result<(), NotTaken> {
         let mut waiting = self.room()?;
         waiting.requests.push_back(request);
-        drop(waiting);
-        self.inbox.changed.notify_one();
+        self.inbox.tell(waiting);
         Ok(())
     }
 
     /// Adds an answer to an effect. Never refused: there are no more of these than effects handed
     /// out. After a stop it is dropped, as in a crash.
     pub fn send_internal(&self, answer: Addressed<M>) {
-        self.inbox.lock().answers.push_back(answer);
-        self.inbox.changed.notify_one();
+        let mut waiting = self.inbox.lock();
+        waiting.answers.push_back(answer);
+        self.inbox.tell(waiting);
     }
 
     /// Adds what a peer says, among the answers: it ends work. It has a bound of its own, so that
@@ -161,8 +164,7 @@ impl<M: Driven> DriverHandle<M> {
             return Err(NotTaken::Full);
         }
         waiting.answers.push_back(said);
-        drop(waiting);
-        self.inbox.changed.notify_one();
+        self.inbox.tell(waiting);
         Ok(())
     }
 
@@ -176,9 +178,8 @@ impl<M: Driven> DriverHandle<M> {
         let key = (deadline, waiting.timers_armed);
         let is_first = waiting.timers.first_key_value().is_none_or(|(first, _)| key < *first);
         waiting.timers.insert(key, (stream, timer));
-        drop(waiting);
         if is_first {
-            self.inbox.changed.notify_one();
+            self.inbox.tell(waiting);
         }
         Armed(key)
     }
@@ -198,15 +199,17 @@ impl<M: Driven> DriverHandle<M> {
     ) -> Result<(), NotTaken> {
         let mut waiting = self.room()?;
         waiting.jobs.push_back(Box::new(job));
-        drop(waiting);
-        self.inbox.changed.notify_one();
+        self.inbox.tell(waiting);
         Ok(())
     }
 
     /// Refuses new requests, finishes those that wait, closes the log; returns when that is done.
     pub async fn stop(mut self) {
-        self.inbox.lock().stopping = true;
-        self.inbox.changed.notify_one();
+        {
+            let mut waiting = self.inbox.lock();
+            waiting.stopping = true;
+            self.inbox.tell(waiting);
+        }
         // The thread holds the sender: an error means that it has ended.
         while self.ended.changed().await.is_ok() {}
     }
@@ -346,6 +349,15 @@ impl<M: Driven> Inbox<M> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Something was added.
+    fn tell(&self, mut waiting: MutexGuard<'_, Waiting<M>>) {
+        let was_idle = std::mem::take(&mut waiting.is_idle);
+        drop(waiting);
+        if was_idle {
+            self.changed.notify_one();
+        }
+    }
+
     /// Waits for something to do.
     fn next(&self, flush_at: Option<Instant>) -> Next<M> {
         let mut waiting = self.lock();
@@ -363,6 +375,7 @@ impl<M: Driven> Inbox<M> {
                 return Next::Stop;
             }
             let timer = waiting.timers.first_key_value().map(|((deadline, _), _)| *deadline);
+            waiting.is_idle = true;
             waiting = match [timer, flush_at].into_iter().flatten().min() {
                 Some(until) => {
                     let wait = self.changed.wait_timeout(waiting, until.duration_since(now));
@@ -373,6 +386,7 @@ impl<M: Driven> Inbox<M> {
                     wait.unwrap_or_else(PoisonError::into_inner)
                 }
             };
+            waiting.is_idle = false;
         }
     }
 }
@@ -413,6 +427,7 @@ impl<M: Driven> Default for Waiting<M> {
             timers: BTreeMap::new(),
             timers_armed: 0,
             stopping: false,
+            is_idle: false,
         }
     }
 }

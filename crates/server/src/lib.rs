@@ -4,7 +4,7 @@ pub mod driver;
 pub mod node;
 pub mod sagas;
 pub mod shard;
-mod stop_point;
+pub mod stop_point;
 
 pub mod api;
 pub mod auth;
@@ -13,6 +13,7 @@ pub mod listen;
 pub mod logging;
 pub mod openapi;
 
+mod inbox;
 mod nearest;
 mod outbox;
 mod template;

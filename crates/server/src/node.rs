@@ -33,18 +33,19 @@ use std::{
 use handfast_client::wire;
 use handfast_core::{
     id::{BranchId, Cluster, RequestId},
-    pact::Message,
     transaction::{AckWhen, Answer, BranchSpec, Input, Live, Saved, Transaction},
+    work::Work,
 };
 use handfast_log::{Addressed, LogError, Partition, Reader, Sqlite, SqliteOptions};
 use tokio::sync::oneshot;
 
 use crate::{
     driver::{self, DriverHandle},
+    inbox::Incoming,
     sagas::Sagas,
     stop_point,
 };
-use callers::{Answered, Callers};
+use callers::{Answered, Callers, Told};
 use metrics::Metrics;
 use pacts::Pacts;
 use resource::Resource;
@@ -180,7 +181,8 @@ impl Node {
             Err(why) => return self.known(&gid, &begin.fingerprint).await?.ok_or(why),
         };
         let run = inner.runs.begin(&gid).ok_or(Rejected::Busy)?;
-        let (mut waiting, answered) = inner.callers.wait(Some(run));
+        let has_rows = branches.iter().any(|branch| !matches!(branch.work, Work::Calls(_)));
+        let (mut waiting, answered) = inner.callers.wait(has_rows.then_some(run));
         let names: Vec<String> = branches.iter().map(|branch| branch.name.clone()).collect();
         let ack = match begin.ack {
             wire::AckWhen::Decided => AckWhen::Decided,
@@ -209,13 +211,8 @@ impl Node {
             self.outcome(&gid, answered, begin.wait_ms, ack, &begin.fingerprint).await?;
         if has_plan && transaction.branches.is_empty() {
             // What its branches have put out.
-            transaction.branches = match waiting.take_branches() {
-                Some(branches) => branches,
-                None => {
-                    let view = self.known_view(&gid).await;
-                    view.map(|view| view.branches).unwrap_or_default()
-                }
-            };
+            let view = self.known_view(&gid).await;
+            transaction.branches = view.map(|view| view.branches).unwrap_or_default();
         }
         transaction.results = waiting.take_results(&names);
         transaction.decide = begin.decide;
@@ -261,17 +258,18 @@ impl Node {
         fingerprint: &str,
     ) -> Result<wire::Transaction, Rejected> {
         let wait = Duration::from_millis(wait_ms);
-        let answer = match wait_ms {
+        let told = match wait_ms {
             0 => answered.try_recv().ok(),
             _ => match tokio::time::timeout(wait, &mut answered).await {
-                Ok(Ok(answer)) => Some(answer),
+                Ok(Ok(told)) => Some(told),
                 // The partition ended without an answer: whether it was decided is not known.
                 Ok(Err(_)) => return Ok(view::unknown(gid)),
                 Err(_) => None,
             },
         };
-        if let Some(answer) = answer {
-            return view::answered(gid, answer?, ack);
+        if let Some(told) = told {
+            let Told { answer, branches } = told?;
+            return Ok(wire::Transaction { branches, ..view::answered(gid, answer, ack)? });
         }
         let mut view = match self.known(gid, fingerprint).await {
             Err(Rejected::OtherContent) => return Err(Rejected::OtherContent),
@@ -291,6 +289,9 @@ impl Node {
     pub async fn transaction(&self, gid: &str) -> Result<wire::Transaction, Rejected> {
         let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
         let mut view = self.inner.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
+        if let Some(plan) = saved.known.as_ref().and_then(|known| known.plan.as_ref()) {
+            view::add_calls(&mut view, plan);
+        }
         let name = gid.to_owned();
         let entries = self.read(move |reader| reader.stream(&name)).await?;
         view::add_timeline(&mut view, &entries);
@@ -315,20 +316,17 @@ impl Node {
     /// # Errors
     /// `WrongState` for a filter that makes no sense.
     pub async fn list(&self, filter: wire::ListFilter) -> Result<wire::TransactionPage, Rejected> {
-        let query = view::query(&filter)?;
-        let state = filter.state.clone();
-        let voting = match filter.after {
-            None => {
-                let inner = Arc::clone(&self.inner);
-                self.ask(move |partition| view::voting(partition, &inner.runs, &filter)).await?
-            }
-            Some(_) => Vec::new(),
+        let list = view::List::new(filter)?;
+        let (inner, asked) = (Arc::clone(&self.inner), list.clone());
+        let voting = match list.begins_in_memory() {
+            true => self.ask(move |partition| asked.voting(partition, &inner.runs)).await?,
+            false => Vec::new(),
         };
-        let page = move |reader: &Reader| view::page(reader, voting, &query);
-        let mut page = self.read(page).await?;
+        let asked = list.clone();
+        let mut page = self.read(move |reader| asked.page(reader, voting)).await?;
         if page.transactions.iter().any(|line| line.state == wire::State::Running) {
             let held = move |partition: &mut _| {
-                view::tell_held(partition, &mut page, state.as_deref());
+                list.tell_held(partition, &mut page);
                 page
             };
             page = self.ask(held).await?;
@@ -337,8 +335,15 @@ impl Node {
     }
 
     /// All resources.
-    pub fn resources(&self) -> Vec<wire::Resource> {
-        self.inner.resources.values().map(|resource| resource.view()).collect()
+    pub async fn resources(&self) -> Vec<wire::Resource> {
+        let stuck = self.read(|reader| reader.count_open("!stuck@")).await.ok();
+        let stuck_at = |name: &str| Some(stuck.as_ref()?.get(name).copied().unwrap_or_default());
+        let resources = self.inner.resources.iter();
+        let view = |(name, resource): (&String, &Arc<Resource>)| wire::Resource {
+            stuck: stuck_at(name),
+            ..resource.view()
+        };
+        resources.map(view).collect()
     }
 
     /// Checks one resource now.
@@ -348,7 +353,9 @@ impl Node {
     pub async fn check(&self, resource: &str) -> Result<Vec<wire::Finding>, Rejected> {
         let found = self.inner.resources.get(resource);
         let found = found.ok_or_else(|| Rejected::NoSuchResource(resource.into()))?;
-        let findings = found.participant.check().await;
+        let mut findings = found.participant.check().await;
+        let Inner { pacts, cluster, resources, .. } = &*self.inner;
+        findings.extend(pacts.check(resource, cluster, resources).await);
         Ok(findings.into_iter().map(view::finding).collect())
     }
 
@@ -357,7 +364,7 @@ impl Node {
     ///
     /// # Errors
     /// The node is stopping.
-    pub fn receive(&self, messages: Vec<Message>) -> Result<usize, Rejected> {
+    pub(crate) fn receive(&self, messages: &Incoming) -> Result<usize, Rejected> {
         Ok(self.inner.receive(messages)?)
     }
 
@@ -379,7 +386,7 @@ impl Node {
         let (waiting, answered) = self.inner.callers.wait(None);
         let input = Input::Inquired { request: waiting.request, run };
         self.inner.driver.try_send(Addressed { stream: gid, input, fresh: false })?;
-        match answered.await.map_err(|_| Rejected::Stopping)?? {
+        match answered.await.map_err(|_| Rejected::Stopping)??.answer {
             Answer::InquiryCommit => Ok(wire::Inquiry::Commit),
             Answer::InquiryAbort => Ok(wire::Inquiry::Abort),
             _ => Ok(wire::Inquiry::Pending),
@@ -392,9 +399,10 @@ impl Node {
     }
 
     /// Prometheus text.
-    pub fn metrics(&self) -> String {
-        let Inner { metrics, runs, pacts, resources, .. } = &*self.inner;
-        metrics.text(runs.len(), pacts.counts(), resources.values())
+    pub async fn metrics(&self) -> String {
+        let resources = self.resources().await;
+        let Inner { metrics, runs, pacts, .. } = &*self.inner;
+        metrics.text(runs.len(), pacts.counts(), &resources)
     }
 
     /// Takes no more transactions, waits up to `grace` for those that run, syncs and closes the
@@ -474,9 +482,9 @@ impl Inner {
         BranchId { cluster: self.cluster.clone(), run, index }
     }
 
-    fn reply(&self, request: RequestId, answer: Answer) {
+    fn reply(&self, request: RequestId, answer: Answer, branches: Vec<wire::BranchView>) {
         self.metrics.answered(&answer);
-        self.callers.answer(request, Ok(answer));
+        self.callers.answer(request, Ok(Told { answer, branches }));
     }
 }
 

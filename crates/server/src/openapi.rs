@@ -1,5 +1,6 @@
 //! The OpenAPI document, made from the handlers and the wire types.
 
+use handfast_client::wire;
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
@@ -30,6 +31,8 @@ use crate::api;
         api::bulk::commit,
         api::bulk::abort,
         api::bulk::retry,
+        api::bulk::edit,
+        api::bulk::resolve,
         api::sagas::apply,
         api::sagas::list,
         api::sagas::show,
@@ -44,6 +47,8 @@ use crate::api;
         api::system::readyz,
         api::system::metrics,
     ),
+    // What only a response of several operations names.
+    components(schemas(wire::BulkDone)),
     modifiers(&Common)
 )]
 struct Document;

@@ -8,18 +8,50 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
-use handfast_client::wire::{Saga, SagaLine};
+use handfast_client::wire::{BeginTransaction, Saga, SagaFinding, SagaLine};
+use handfast_saga::Schema;
+use serde_json::Value as Json;
 
 /// Most versions of all sagas together.
 pub const VERSIONS_MAX: usize = 1_000;
 /// Longest definition, as JSON.
 pub const BYTES_MAX: usize = 256 * 1024;
 
+/// A version that is kept.
+pub struct Kept {
+    /// As it was applied.
+    pub saga: Saga,
+    /// Compiled for its first run.
+    schema: OnceLock<Result<Schema, SagaFinding>>,
+}
+
+impl Kept {
+    fn new(saga: Saga) -> Arc<Self> {
+        Arc::new(Self { saga, schema: OnceLock::new() })
+    }
+
+    /// The transaction that runs it.
+    ///
+    /// # Errors
+    /// What of the input does not fit.
+    pub fn begin(
+        &self,
+        gid: Option<String>,
+        input: Option<Json>,
+    ) -> Result<BeginTransaction, Vec<SagaFinding>> {
+        let definition = &self.saga.definition;
+        match self.schema.get_or_init(|| Schema::of(definition)) {
+            Ok(schema) => handfast_saga::begin(definition, schema, gid, input),
+            Err(bad) => Err(vec![bad.clone()]),
+        }
+    }
+}
+
 /// By version.
-type Versions = BTreeMap<u32, Arc<Saga>>;
+type Versions = BTreeMap<u32, Arc<Kept>>;
 
 /// All that are kept.
 pub struct Sagas {
@@ -63,7 +95,7 @@ impl Sagas {
                 return Err(odd("it holds another saga or version".into()));
             }
             let versions = kept.entry(saga.definition.name.clone()).or_default();
-            versions.insert(saga.definition.version, Arc::new(saga));
+            versions.insert(saga.definition.version, Kept::new(saga));
         }
         Ok(Self { dir, kept: Mutex::new(kept) })
     }
@@ -72,11 +104,11 @@ impl Sagas {
     ///
     /// # Errors
     /// It is not kept; after [`NotKept::Io`] it may be.
-    pub fn keep(&self, saga: Saga) -> Result<Arc<Saga>, NotKept> {
+    pub fn keep(&self, saga: Saga) -> Result<Arc<Kept>, NotKept> {
         let mut kept = self.lock();
         let (name, version) = (saga.definition.name.clone(), saga.definition.version);
         if let Some(there) = kept.get(&name).and_then(|versions| versions.get(&version)) {
-            return match there.definition == saga.definition {
+            return match there.saga.definition == saga.definition {
                 true => Ok(Arc::clone(there)),
                 false => Err(NotKept::VersionTaken),
             };
@@ -91,7 +123,7 @@ impl Sagas {
             return Err(NotKept::TooMuch(why));
         }
         self.write(&file_name(&saga), &text)?;
-        let saga = Arc::new(saga);
+        let saga = Kept::new(saga);
         kept.entry(name).or_default().insert(version, Arc::clone(&saga));
         Ok(saga)
     }
@@ -107,7 +139,7 @@ impl Sagas {
     }
 
     /// A version of a saga; the last if none is named.
-    pub fn get(&self, name: &str, version: Option<u32>) -> Option<Arc<Saga>> {
+    pub fn get(&self, name: &str, version: Option<u32>) -> Option<Arc<Kept>> {
         let kept = self.lock();
         let versions = kept.get(name)?;
         match version {
@@ -123,8 +155,8 @@ impl Sagas {
             Some(SagaLine {
                 name: name.clone(),
                 versions: versions.keys().copied().collect(),
-                description: last.definition.description.clone(),
-                applied_at_ms: last.applied_at_ms,
+                description: last.saga.definition.description.clone(),
+                applied_at_ms: last.saga.applied_at_ms,
             })
         };
         self.lock().iter().filter_map(line).collect()

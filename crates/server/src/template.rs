@@ -5,13 +5,13 @@
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 
+use handfast_client::template::{Name, Piece, pieces};
 use handfast_core::{
     plan::Call,
     vote::Proof,
     work::{Param, Sql},
 };
 use handfast_participants::http::BODY_BYTES_MAX;
-use handfast_saga::template::{Name, Piece, pieces};
 use serde_json::value::RawValue;
 
 /// Longest path or header; longer ones are refused by those that read them.

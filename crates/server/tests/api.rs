@@ -217,6 +217,8 @@ async fn with_tokens_every_request_needs_one_of_the_right_role() {
         ("POST", "/v1/transactions:commit", [403, 403, 415]),
         ("POST", "/v1/transactions:abort", [403, 403, 415]),
         ("POST", "/v1/transactions:retry", [403, 403, 415]),
+        ("POST", "/v1/transactions:edit", [403, 403, 415]),
+        ("POST", "/v1/transactions:resolve", [403, 403, 415]),
         ("GET", "/v1/sagas", [200, 200, 200]),
         ("PUT", "/v1/sagas/none", [403, 403, 415]),
         ("POST", "/v1/sagas/none:run", [403, 404, 404]),
@@ -327,6 +329,7 @@ fn transaction(outcome: wire::Outcome, code: Option<&str>) -> wire::Transaction 
         gid: "order-42".into(),
         outcome,
         state: wire::State::Aborting,
+        saga: None,
         decide: wire::Decide::Log,
         stuck: false,
         reason: code.map(|code| wire::AbortReason {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod bulk;
 mod codes;
 mod config;
 mod driver;
@@ -11,12 +12,14 @@ mod openapi;
 mod operate;
 mod pacts;
 mod plans;
+mod recovery;
 mod requests;
 mod sagas;
 mod service;
 mod services;
 mod shard;
 mod steps;
+mod timeline;
 mod transactions;
 
 /// Compares a committed page with what the code makes of it; rewrites it with `HANDFAST_BLESS=1`.

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 use crate::{
     requests::{Answer, World},
     service::Service,
+    services::shows,
 };
 
 fn order(version: u32) -> Json {
@@ -53,8 +54,43 @@ async fn a_saga_is_applied_shown_and_run() {
     assert_eq!((other.status.as_u16(), other.code()), (422, "other_content"), "another version");
     assert_eq!(run(json!({ "input": { "room": 8 } })).await.status.as_u16(), 200);
     assert_eq!(service.calls(), ["do POST /book/7", "do POST /second/8"]);
+    assert_eq!(world.get("/v1/transactions/r1").await.body["saga"], "order@1");
     let bad = run(json!({ "input": {} })).await;
     assert_eq!((bad.status.as_u16(), bad.code()), (422, "bad_input"));
+}
+
+#[tokio::test]
+async fn runs_of_a_saga_are_listed() {
+    let service = Service::start(|heard| match heard.call.as_str() {
+        "POST /book/9" => (500, Json::Null),
+        _ => (200, Json::Null),
+    });
+    let service = service.await;
+    let world = World::new(&[("resources.svc.url", &service.url)]);
+    let mut other = order(1);
+    other["name"] = json!("order-2");
+    for definition in [order(1), other] {
+        assert_eq!(apply(&world, &definition).await.status.as_u16(), 200);
+    }
+    for (saga, gid, room) in [("order", "r1", 7), ("order-2", "r2", 7), ("order", "r3", 9)] {
+        let body = json!({ "gid": gid, "input": { "room": room }, "wait": "none" });
+        world.post(&format!("/v1/sagas/{saga}:run"), body).await;
+        let begun =
+            |shown: &Json| shown["branches"][0]["attempts"] != 0 || shown["state"] != "running";
+        shows(&world, gid, |shown| !shown["branches"].is_null() && begun(shown)).await;
+    }
+    let list = async |query: &str| -> Vec<String> {
+        let page = world.get(&format!("/v1/transactions?{query}")).await.body;
+        let lines = page["transactions"].as_array().unwrap().iter();
+        lines.map(|line| format!("{} {}", line["gid"], line["saga"]).replace('"', "")).collect()
+    };
+    assert_eq!(list("saga=order").await, ["r3 order@1", "r1 order@1"]);
+    assert_eq!(list("saga=order&state=open").await, ["r3 order@1"]);
+    assert_eq!(list("saga=order&resource=svc&limit=1").await, ["r3 order@1"]);
+    assert_eq!(list("saga=order-2").await, ["r2 order-2@1"]);
+    assert!(
+        list("saga=orde").await.is_empty() && list("saga=order&resource=bank").await.is_empty()
+    );
 }
 
 #[tokio::test]
@@ -121,7 +157,7 @@ fn what_is_kept_is_there_after_a_restart_and_what_is_unfinished_is_not() {
     std::fs::write(dir.path().join("sagas/order.3.json.tmp"), "{").unwrap();
     let second = Sagas::open(dir.path()).unwrap();
     assert_eq!(second.list(), first.list());
-    assert_eq!(second.get("order", Some(1)).as_deref(), Some(&saga(1)));
+    assert_eq!(second.get("order", Some(1)).unwrap().saga, saga(1));
     assert!(second.get("order", Some(3)).is_none());
     let mut other = saga(2);
     other.definition.description.clear();

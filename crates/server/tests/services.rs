@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
+use handfast_core::machine::Summary;
+use handfast_log::{Batch, Change, Log as _, Sqlite, SqliteOptions};
+use handfast_server::driver::now_ms;
 use serde_json::{Value as Json, json};
+use tempfile::TempDir;
 
 use crate::{
     requests::{World, nowhere},
@@ -138,6 +142,34 @@ async fn a_reservation_is_cancelled_if_a_try_before_the_refusal_may_have_arrived
 }
 
 #[tokio::test]
+async fn a_reservation_waits_for_a_service_that_is_down_while_there_is_time() {
+    let address = nowhere();
+    let world = World::new(&[("resources.svc.url", &format!("service+http://{address}"))]);
+    let begin = |gid: &str, timeout_ms: u64, wait: &str| {
+        let mut one = saga(
+            gid,
+            vec![json!({ "name": "seat", "resource": "svc",
+            "try": "POST /seat", "confirm": "PUT /seat", "cancel": "DELETE /seat" })],
+        );
+        (one["timeout_ms"], one["wait"]) = (json!(timeout_ms), json!(wait));
+        one
+    };
+    let first = world.post("/v1/transactions", begin("first", 100, "outcome")).await;
+    assert_eq!(first.code(), "vote_timeout", "{}", first.body);
+    is_seen_down(&world, "svc").await;
+    let late = world.post("/v1/transactions", begin("late", 100, "outcome")).await;
+    assert_eq!(late.code(), "vote_timeout", "{}", late.body);
+    let waits = world.post("/v1/transactions", begin("waits", 60_000, "none")).await;
+    assert_eq!(waits.status.as_u16(), 202, "{}", waits.body);
+    let service = Service::start_at(&address, well).await;
+    ends(&world, "waits", "committed").await;
+    ends(&world, "late", "aborted").await;
+    // What never arrived is not cancelled.
+    assert_eq!(service.calls(), ["try POST /seat", "confirm PUT /seat"]);
+    assert_eq!(service.heard()[0].gid, "waits");
+}
+
+#[tokio::test]
 async fn a_dead_service_delays_only_its_own_and_costs_no_tries() {
     let address = nowhere();
     let alive = Service::start(well).await;
@@ -149,12 +181,7 @@ async fn a_dead_service_delays_only_its_own_and_costs_no_tries() {
     waits["branches"][0]["retry"] = json!({ "first_ms": 60_000, "cap_ms": 60_000, "attempts": 2,
         "within_ms": 600_000 });
     assert_eq!(world.post("/v1/transactions", waits).await.status.as_u16(), 202);
-    let down = async {
-        while resource(&world, "dead").await["health"] != "down" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(AMPLE, down).await.expect("it is seen to be down");
+    is_seen_down(&world, "dead").await;
     for number in 0..20 {
         let other = saga(&format!("other-{number}"), vec![step("b", "svc")]);
         let done = world.post("/v1/transactions", other).await;
@@ -205,6 +232,60 @@ async fn a_step_that_waits_in_line_is_not_called_once_it_is_aborted() {
     ends(&world, "waits", "aborted").await;
     let gids: Vec<_> = service.heard().into_iter().map(|heard| heard.gid).collect();
     assert_eq!(gids, ["calls"]);
+}
+
+/// Two were running when the node died: the first keeps the only place at the service busy, and the
+/// time of the second is over before it gets there. Nobody waits for it any more.
+#[tokio::test]
+async fn after_a_restart_too_what_is_aborted_in_line_is_not_called() {
+    let service = Service::start(|heard| match heard.call.as_str() {
+        "DELETE /a" => (200, Json::Null),
+        _ => (0, Json::Null),
+    });
+    let service = service.await;
+    let dir = TempDir::new().unwrap();
+    let mut log = Sqlite::open(&dir.path().join("data"), SqliteOptions::default()).unwrap();
+    let calls = json!({ "act": { "method": "POST", "path": "/a" },
+        "undo": { "method": "DELETE", "path": "/a" } });
+    let mut batch = Batch::default();
+    let soon_ms = Some(now_ms() + 300);
+    for (number, gid, call_ms, deadline_ms) in
+        [(1, "calls", 1_500, None), (2, "waits", 60_000, soon_ms)]
+    {
+        let patience = json!({ "attempts": null, "within_ms": 600_000, "first_ms": 60_000,
+            "cap_ms": 60_000, "call_ms": call_ms });
+        let step = json!({ "kind": "step", "patience": patience, "work": { "calls": calls } });
+        let branch = json!({ "name": "a", "resource": "svc", "vote": "unknown" });
+        let begun = json!({ "kind": "begun",
+            "case": { "run": { "epoch": 1, "number": number }, "fingerprint": gid,
+                "branches": [branch] },
+            "plan": { "terms": { "timeout_ms": 1_000, "deadline_ms": deadline_ms },
+                "branches": [step] } });
+        batch.push(Change {
+            stream: gid.into(),
+            records: vec![begun.to_string()],
+            snapshot: false,
+            open: true,
+            summary: Summary { state: "running", label: format!("!1-{number} svc") },
+        });
+    }
+    log.append(&batch, now_ms()).unwrap();
+    log.close().unwrap();
+    let flags = [("resources.svc.url", &*service.url), ("resources.svc.connections_max", "1")];
+    let world = World::over(dir, &flags);
+    ends(&world, "waits", "aborted").await;
+    let heard = service.heard().into_iter().map(|heard| format!("{} {}", heard.gid, heard.call));
+    // It may have been done before the node died.
+    assert_eq!(heard.collect::<Vec<_>>(), ["calls POST /a", "waits DELETE /a"]);
+}
+
+async fn is_seen_down(world: &World, name: &str) {
+    let down = async {
+        while resource(world, name).await["health"] != "down" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(AMPLE, down).await.expect("it is seen to be down");
 }
 
 async fn resource(world: &World, name: &str) -> Json {

@@ -35,8 +35,7 @@ pub async fn run(args: &Args) -> Result<Vec<Line>> {
 async fn memory(args: &Args, data: &Path) -> Result<Line> {
     let service = holding()?;
     let process = start_handfast(args, data, service.port, &more_open()).await?;
-    // Asked again rarely: memory is what is measured, not asking.
-    begin(process.port, MANY, r#","retry":{"within_ms":600000,"first_ms":20000}"#).await?;
+    begin(process.port, MANY, r#","retry":{"within_ms":600000}"#).await?;
     until(|| marks(&service, |marks| marks.held.len()) == MANY, "not all are held up").await?;
     let resident = process.resident_mib()?;
     service.holds.store(false, Ordering::Relaxed);

@@ -17,7 +17,11 @@ use std::{
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::{
-    Request, Response, StatusCode, body::Incoming, http::request::Parts, server::conn::http1,
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{HeaderValue, RETRY_AFTER},
+    http::request::Parts,
+    server::conn::http1,
     service,
 };
 use hyper_util::rt::TokioIo;
@@ -31,6 +35,9 @@ use crate::{Result, node};
 
 /// Most time for a saga to end: dtmrs takes up what it let lie after 30 s.
 pub const PATIENCE: Duration = Duration::from_secs(90);
+/// When those that are held up shall be asked again: rarely, for it is not the asking that is
+/// measured.
+const ASK_AGAIN_S: &str = "20";
 /// Connections that may wait to be accepted.
 const BACKLOG: u32 = 4096;
 
@@ -115,6 +122,7 @@ impl Service {
             _ if !read => &self.counts.other,
             "/one" | "/two" if self.is_held(&head, path) => {
                 *answer.status_mut() = StatusCode::ACCEPTED;
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(ASK_AGAIN_S));
                 return answer;
             }
             "/one" => &self.counts.one,

@@ -65,22 +65,26 @@ pub enum TxCommand {
         /// Only this branch.
         branch: Option<String>,
     },
-    /// Give a branch other calls, and try it again under the same idempotency key.
+    /// Give a branch other calls, and try it again under the same idempotency key; or the same
+    /// branch of all transactions that a filter names.
     Edit(Edit),
-    /// Declare a branch finished, as you saw it at the participant. Cannot be undone.
+    /// Declare a branch finished, as you saw it at the participant; or what is stuck in all
+    /// transactions that a filter names. Cannot be undone.
     Resolve {
-        /// The transaction's name.
-        gid: String,
+        #[command(flatten)]
+        whom: Whom,
         /// The branch's name.
-        branch: String,
+        #[arg(required_unless_present_any = MANY, conflicts_with_all = MANY)]
+        branch: Option<String>,
+        /// Many: only the branch of this name; all that are stuck (with --resource, stuck there)
+        /// if absent.
+        #[arg(long = "branch", value_name = "NAME", conflicts_with = "gid")]
+        in_each: Option<String>,
         #[command(flatten)]
         seen: Seen,
         /// How you know; kept in the log.
         #[arg(long)]
         reason: String,
-        /// Only show what would follow.
-        #[arg(long)]
-        dry_run: bool,
     },
 }
 
@@ -90,32 +94,34 @@ pub struct Filter {
     /// Only in this state: open, in-doubt, stuck, or a state's own name.
     #[arg(long)]
     pub state: Option<String>,
-    /// Only with a branch at this resource.
+    /// Only with a branch at this resource; with --state stuck, only if stuck there.
     #[arg(long, value_name = "NAME")]
     pub resource: Option<String>,
+    /// Only runs of this saga.
+    #[arg(long, value_name = "NAME")]
+    pub saga: Option<String>,
     /// Only with a gid that starts so.
     #[arg(long)]
     pub prefix: Option<String>,
 }
 
 impl From<Filter> for ListFilter {
-    fn from(Filter { state, resource, prefix }: Filter) -> Self {
-        Self { state, resource, prefix, ..Self::default() }
+    fn from(Filter { state, resource, saga, prefix }: Filter) -> Self {
+        Self { state, resource, saga, prefix, ..Self::default() }
     }
 }
 
-/// A word to one transaction, or to many.
+/// What makes a word one to many.
+const MANY: [&str; 4] = ["state", "resource", "saga", "prefix"];
+
+/// To whom a word is said: to one transaction, or to many.
 #[derive(Args)]
-pub struct Told {
-    /// The transaction's name; or name many with --state, --resource, --prefix.
-    #[arg(required_unless_present_any = ["state", "resource", "prefix"])]
-    #[arg(conflicts_with_all = ["state", "resource", "prefix", "yes"])]
+pub struct Whom {
+    /// The transaction's name; or name many with --state, --resource, --saga, --prefix.
+    #[arg(required_unless_present_any = MANY, conflicts_with_all = MANY, conflicts_with = "yes")]
     pub gid: Option<String>,
     #[command(flatten)]
     pub filter: Filter,
-    /// Why; kept in the log.
-    #[arg(long, default_value = "")]
-    pub reason: String,
     /// Only show what would follow.
     #[arg(long)]
     pub dry_run: bool,
@@ -124,13 +130,28 @@ pub struct Told {
     pub yes: bool,
 }
 
+/// A word that needs nothing else, and why it is said.
+#[derive(Args)]
+pub struct Told {
+    #[command(flatten)]
+    pub whom: Whom,
+    /// Why; kept in the log.
+    #[arg(long, default_value = "")]
+    pub reason: String,
+}
+
 #[derive(Args)]
 pub struct Edit {
-    /// The transaction's name.
-    pub gid: String,
+    #[command(flatten)]
+    pub whom: Whom,
     /// The branch's name.
-    #[arg(required_unless_present = "branch_file")]
+    #[arg(required_unless_present_any = ["in_each", "branch_file"], conflicts_with_all = MANY)]
     pub branch: Option<String>,
+    /// Many: the branch's name in each. --resource says where it is; with --undo or --no-undo it
+    /// is a step, or else a delivery.
+    #[arg(long = "branch", value_name = "NAME", requires = "resource")]
+    #[arg(conflicts_with = "gid")]
+    pub in_each: Option<String>,
     /// What it calls from now on: method and path. Say --body or --no-body, too.
     #[arg(long = "do", value_name = "CALL", required_unless_present = "branch_file")]
     pub act: Option<String>,
@@ -153,14 +174,11 @@ pub struct Edit {
     #[arg(long, requires = "undo")]
     pub absent_is_undone: bool,
     /// The branch as it shall be, as YAML or JSON, instead; `-` for stdin.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["branch", "act"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["branch", "in_each", "act"])]
     pub branch_file: Option<PathBuf>,
     /// Why; kept in the log.
     #[arg(long)]
     pub reason: String,
-    /// Only show what would follow.
-    #[arg(long)]
-    pub dry_run: bool,
 }
 
 /// What became of a branch at its participant.

@@ -30,17 +30,20 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
     let covers = world::covers(&plan);
     let mut ticker = Ticker::new(output, args.minutes);
     let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
-    let (explored, reached) = if args.refines {
+    let (explored, stand_for, reached) = if args.refines {
         let explored = refinement::run(plan.clone(), options, watch);
-        (explored.map_err(|found| Failure::new(Exit::Bug, found.to_string()))?, Vec::new())
+        let explored = explored.map_err(|found| Failure::new(Exit::Bug, found.to_string()))?;
+        let states = explored.progress.distinct;
+        (explored, states, Vec::new())
     } else {
         let report = check::run(plan.clone(), options, watch);
-        (report.explored, report.marks.iter().map(|mark| mark.name()).collect())
+        let reached = report.marks.iter().map(|mark| mark.name()).collect();
+        (report.explored, report.unfolded, reached)
     };
     if let (Some(file), Verdict::Violated(found)) = (&args.save, &explored.verdict) {
         save(file, &plan, found, output)?;
     }
-    let report = Report::new(covers, &explored, reached, ticker.finish());
+    let report = Report { stand_for, ..Report::new(covers, &explored, reached, ticker.finish()) };
     output.data(&report, Report::text);
     Ok(report.verdict.exit())
 }
@@ -72,6 +75,8 @@ struct Report {
     covers: String,
     verdict: Found,
     states: usize,
+    /// How many states those stand for that were folded, with themselves.
+    stand_for: usize,
     steps: u64,
     depth: usize,
     seconds: f64,
@@ -120,14 +125,30 @@ impl Report {
             }
         };
         let Progress { distinct: states, generated: steps, depth, .. } = explored.progress;
-        Self { covers, verdict, states, steps, depth, seconds, violation, trace, reached }
+        let stand_for = states;
+        Self {
+            covers,
+            verdict,
+            states,
+            stand_for,
+            steps,
+            depth,
+            seconds,
+            violation,
+            trace,
+            reached,
+        }
     }
 
     fn text(&self) -> String {
-        let Self { states, steps, depth, seconds, .. } = self;
+        let Self { states, stand_for, steps, depth, seconds, .. } = self;
+        let for_all = match stand_for == states {
+            true => String::new(),
+            false => format!(" (for {stand_for})"),
+        };
         let mut lines = vec![
             self.covers.clone(),
-            format!("{states} states, {steps} steps, {depth} deep, {seconds:.1} s"),
+            format!("{states} states{for_all}, {steps} steps, {depth} deep, {seconds:.1} s"),
         ];
         if !self.reached.is_empty() {
             lines.push(format!("reached: {}", self.reached.join("; ")));

@@ -35,8 +35,17 @@ pub async fn run(args: Resource, output: &Output) -> Result<Exit, Failure> {
 }
 
 fn lines(resources: &[wire::Resource]) -> String {
-    let head =
-        ["NAME", "KIND", "HEALTH", "PREPARED", "FOREIGN", "OLDEST IN DOUBT", "CALLS", "LAST FAULT"];
+    let head = [
+        "NAME",
+        "KIND",
+        "HEALTH",
+        "PREPARED",
+        "FOREIGN",
+        "OLDEST IN DOUBT",
+        "STUCK",
+        "CALLS",
+        "LAST FAULT",
+    ];
     let count = |count: Option<u64>| count.map_or("?".into(), |count| count.to_string());
     let row = |r: &wire::Resource| {
         let health = match r.health {
@@ -52,6 +61,7 @@ fn lines(resources: &[wire::Resource]) -> String {
             count(r.prepared),
             count(r.foreign),
             oldest,
+            count(r.stuck),
             r.calls.to_string(),
             r.last_fault.clone().unwrap_or_default(),
         ]

@@ -8,13 +8,16 @@ mod word;
 use std::path::Path;
 
 use handfast_client::{
-    Handfast, NotDone, Outcome, Unknown,
-    wire::{self, BeginTransaction, Branch, ListFilter, TransactionLine, TransactionPage},
+    Command, Handfast, NotDone, Outcome, Unknown,
+    wire::{
+        self, Because, BeginTransaction, Branch, ListFilter, Resolve, RetryNow, TransactionLine,
+        TransactionPage,
+    },
 };
 
 use super::{client, file, saga};
 use crate::{
-    args::{Tx, TxCommand, Wait},
+    args::{self, Told, Tx, TxCommand, Wait},
     exit::{Exit, Failure},
     output::{Output, now_ms, relative, table},
 };
@@ -23,6 +26,7 @@ const PAGE: u32 = 500;
 
 pub async fn run(args: Tx, output: &Output) -> Result<Exit, Failure> {
     let hf = client(&args.node)?;
+    let one = async |gid: &str, command, dry| word::say(&hf, gid, command, dry, output).await;
     match args.command {
         TxCommand::Ls { filter, limit, all } => {
             let page = pages(&hf, filter.into(), if all { None } else { Some(limit) }).await?;
@@ -42,24 +46,46 @@ pub async fn run(args: Tx, output: &Output) -> Result<Exit, Failure> {
         }
         TxCommand::Begin { file, gid, wait } => begin(&hf, &file, gid, wait, output).await,
         TxCommand::Add { gid, file } => add(&hf, &gid, file::parsed(&file)?, output).await,
-        TxCommand::Commit(told) => match told.gid {
-            Some(gid) => word::commit(&hf, &gid, told.reason, told.dry_run, output).await,
-            None => many::tell(&args.node, many::Verb::Commit, told, output).await,
+        TxCommand::Commit(Told { whom, reason }) => match &whom.gid {
+            Some(gid) => one(gid, Command::Commit(Because { reason }), whom.dry_run).await,
+            None => many::tell(&args.node, many::Word::Commit, whom, reason, output).await,
         },
-        TxCommand::Abort(told) => match told.gid {
-            Some(gid) => word::abort(&hf, &gid, told.reason, told.dry_run, output).await,
-            None => many::tell(&args.node, many::Verb::Abort, told, output).await,
+        TxCommand::Abort(Told { whom, reason }) => match &whom.gid {
+            Some(gid) => one(gid, Command::Abort(Because { reason }), whom.dry_run).await,
+            None => many::tell(&args.node, many::Word::Abort, whom, reason, output).await,
         },
-        TxCommand::Retry { told, branch } => match told.gid {
-            Some(gid) => word::retry(&hf, &gid, branch, told.reason, told.dry_run, output).await,
-            None => many::tell(&args.node, many::Verb::Retry, told, output).await,
+        TxCommand::Retry { told: Told { whom, reason }, branch } => match &whom.gid {
+            Some(gid) => one(gid, Command::Retry(RetryNow { branch, reason }), whom.dry_run).await,
+            None => many::tell(&args.node, many::Word::Retry, whom, reason, output).await,
         },
-        TxCommand::Edit(edit) => word::edit(&hf, edit, output).await,
-        TxCommand::Resolve { gid, branch, seen, reason, dry_run } => {
-            let resolve = wire::Resolve { branch, outcome: seen.outcome(), reason };
-            word::resolve(&hf, &gid, resolve, dry_run, output).await
-        }
+        TxCommand::Edit(wanted) => edit(&hf, &args.node, wanted, output).await,
+        TxCommand::Resolve { whom, branch, in_each, seen, reason } => match &whom.gid {
+            Some(gid) => {
+                let (branch, outcome) = (branch.unwrap_or_default(), seen.outcome());
+                let resolve = Command::Resolve(Resolve { branch, outcome, reason });
+                one(gid, resolve, whom.dry_run).await
+            }
+            None => {
+                let word = many::Word::Resolve { branch: in_each, outcome: seen.outcome() };
+                many::tell(&args.node, word, whom, reason, output).await
+            }
+        },
     }
+}
+
+async fn edit(
+    hf: &Handfast,
+    node: &args::Node,
+    wanted: args::Edit,
+    output: &Output,
+) -> Result<Exit, Failure> {
+    let branch = word::edited(hf, &wanted).await?;
+    let args::Edit { whom, reason, .. } = wanted;
+    let Some(gid) = &whom.gid else {
+        return many::tell(node, many::Word::Edit(branch.into()), whom, reason, output).await;
+    };
+    let edit = Command::Edit(wire::Edit { branch, reason }.into());
+    word::say(hf, gid, edit, whom.dry_run, output).await
 }
 
 fn show(transaction: &wire::Transaction, output: &Output) {
@@ -136,10 +162,11 @@ fn lines(transactions: &[TransactionLine]) -> String {
             if line.stuck { format!("{state}, STUCK") } else { state.into() },
             relative(line.changed_at_ms, now),
             line.resources.join(", "),
+            line.saga.clone().unwrap_or_default(),
         ]
     };
     let rows: Vec<_> = transactions.iter().map(row).collect();
-    table(&["GID", "STATE", "CHANGED", "RESOURCES"], &rows)
+    table(&["GID", "STATE", "CHANGED", "RESOURCES", "SAGA"], &rows)
 }
 
 /// Tells of a transaction that is as far as it was asked to be when it was taken.

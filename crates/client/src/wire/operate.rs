@@ -20,6 +20,9 @@ pub struct TransactionLine {
     pub stuck: bool,
     /// Its resources.
     pub resources: Vec<String>,
+    /// The saga it is a run of, with its version: `order@3`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<String>,
     /// When it last changed, in milliseconds since 1970.
     pub changed_at_ms: u64,
 }
@@ -44,9 +47,13 @@ pub struct ListFilter {
     /// A state's name, or `in-doubt` (decided or deciding, not finished), `open`, `stuck`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
-    /// Only transactions with a branch at this resource.
+    /// Only transactions with a branch at this resource; of `stuck` ones, only those that are
+    /// stuck there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource: Option<String>,
+    /// Only runs of this saga, in whatever version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub saga: Option<String>,
     /// Only gids that start with this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<String>,
@@ -130,6 +137,42 @@ pub struct Bulk {
     pub dry_run: bool,
 }
 
+/// The same other calls for one branch of many transactions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BulkEdit {
+    /// In which.
+    pub filter: ListFilter,
+    /// The branch, as in [`Edit`]; one that differs in resource or kind is refused.
+    pub branch: super::Branch,
+    /// Why; kept in the log.
+    pub reason: String,
+    /// Only tell what would follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
+/// An operator declares branches of many transactions finished.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct BulkResolve {
+    /// In which.
+    pub filter: ListFilter,
+    /// Which branch of each; if absent, every branch that is stuck, or that is stuck at the
+    /// filter's `resource`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// What the operator saw there: committed or aborted.
+    pub outcome: Outcome,
+    /// Why; kept in the log.
+    pub reason: String,
+    /// Only tell what would follow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+}
+
 /// What became of one word to many.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
@@ -169,6 +212,10 @@ pub struct Resource {
     /// When it was last scanned, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scanned_at_ms: Option<u64>,
+    /// Unfinished transactions that wait for an operator because of what it answers; absent if
+    /// they could not be counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<u64>,
     /// Calls running there now.
     pub calls: u64,
     /// The name by which it finishes transactions with its peers; absent if it does not, and then

@@ -80,6 +80,12 @@ pub enum Effect {
         /// What the call may use.
         given: Given,
     },
+    /// The run is aborted: steps of it that were not called yet need not be. They are answered with
+    /// `Unsent`.
+    Recall {
+        /// Which run.
+        run: RunId,
+    },
     /// Ask whether the caller's local transaction committed; answered with `AskedBack`.
     Ask {
         /// Which run.

@@ -4,7 +4,7 @@ use alloc::{collections::BTreeSet, string::String, sync::Arc, vec::Vec};
 
 use super::{
     state::Known,
-    words::{AckWhen, Begin, BranchSpec, Case, CaseBranch, Decision, Index, Reason, Voted},
+    words::{AckWhen, Begin, BranchSpec, Case, CaseBranch, Decision, Index, Reason, Tried, Voted},
 };
 use crate::{
     id::{RequestId, RunId},
@@ -47,8 +47,9 @@ pub enum Lead {
     },
     /// Three-phase: all voted yes; these members are precommitted.
     PreCommit(BTreeSet<Index>),
-    /// Three-phase, after a restart: the members decide, and are asked.
-    Asking,
+    /// The members are asked how it ended: with three-phase after a restart, for they decide; with
+    /// Paxos when most acceptors have forgotten the run. These have forgotten it too.
+    Asking(BTreeSet<Index>),
 }
 
 /// A run that waits for votes.
@@ -216,7 +217,9 @@ impl Voting {
                 None if may_be(at) => (Voted::Unknown, Proof::default()),
                 None => (Voted::No, Proof::default()),
             };
-            CaseBranch { name: name.clone(), resource: resource.clone(), vote, proof }
+            let is_told = is_step && vote == Voted::Yes;
+            let tried = telling.get(at).filter(|_| !is_told).and_then(|telling| telling.tried);
+            CaseBranch { name: name.clone(), resource: resource.clone(), vote, proof, tried }
         });
         Case { run: self.run, fingerprint: self.fingerprint.clone(), branches: branches.collect() }
     }
@@ -261,6 +264,8 @@ pub struct Telling {
     pub spent_ms: u64,
     /// Its last answer that was not success.
     pub last_answer: Option<String>,
+    /// How the tries went that were answered, whatever patience has begun anew.
+    pub tried: Option<Tried>,
 }
 
 impl Telling {

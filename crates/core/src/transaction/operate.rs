@@ -1,6 +1,6 @@
 //! What callers of open transactions and operators say while it runs.
 
-use alloc::{string::String, vec};
+use alloc::{string::String, vec, vec::Vec};
 
 use super::{Answer, BranchSpec, Decision, Fate, Index, Known, Reason, Record, Step, WAITERS_MAX};
 use crate::{
@@ -105,7 +105,14 @@ impl Step<'_> {
         self.retry(known.run, branch);
     }
 
-    pub(super) fn edit(&mut self, request: RequestId, branch: Index, work: Work, reason: String) {
+    /// Gives a branch other calls, and says whose outputs they use.
+    pub(super) fn edit(
+        &mut self,
+        request: RequestId,
+        branch: Index,
+        (work, uses): (Work, Vec<Index>),
+        reason: String,
+    ) {
         let Some(known) = self.known else {
             return self.reply(request, Answer::NoSuchTransaction);
         };
@@ -118,10 +125,15 @@ impl Step<'_> {
         if !can_be || !has_calls || usize::from(branch) >= known.branches.len() {
             return self.reply(request, Answer::WrongState("nothing is left to edit"));
         }
+        if !uses.iter().all(|used| known.may_use(branch, *used)) {
+            let state = "its calls would use what does not come before it";
+            return self.reply(request, Answer::WrongState(state));
+        }
         if self.telling(known, branch).is_asked {
             return self.reply(request, Answer::CallUnderWay);
         }
-        self.promise(Record::Edited { branch, work, reason }, |step| {
+        let uses = Some(uses).filter(|uses| known.uses(branch) != Some(uses));
+        self.promise(Record::Edited { branch, work, uses, reason }, |step| {
             let Some(edited) = step.known else { return };
             if let Some(voting) = &mut step.live.voting {
                 voting.plan = edited.plan.clone();

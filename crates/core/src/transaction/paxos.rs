@@ -125,6 +125,7 @@ impl Step<'_> {
             }
             Heard::Chosen(value) => self.chosen(value),
             Heard::Outbid => self.wait_for_acceptors(),
+            Heard::Forgotten => self.ask_members(pact),
         }
     }
 

@@ -1,6 +1,6 @@
 //! A run with a pact at its coordinator: hearing peers, and leading again.
 
-use super::{Decision, Effect, Known, Reason, Step};
+use super::{Decision, Effect, Known, Lead, Reason, Step};
 use crate::{
     id::RunId,
     pact::{Message, Pact, Way, Word},
@@ -19,8 +19,11 @@ impl Step<'_> {
         let undecided = known.is_none_or(Known::is_left_to_pact);
         match (message.word, message.pact.way) {
             (Word::Decided { to: 0, commit }, _) if undecided => self.told_decision(commit),
+            (word @ (Word::Told { .. } | Word::Forgotten { .. }), _) if undecided => {
+                self.member_word(&message.pact, word);
+            }
             (word, Way::Paxos) => self.paxos_word(&message.pact, word),
-            (word, Way::ThreePhase) if undecided => self.three_phase_word(&message.pact, word),
+            (word, Way::ThreePhase) if undecided => self.member_word(&message.pact, word),
             (_, Way::ThreePhase) => {}
         }
     }
@@ -36,8 +39,10 @@ impl Step<'_> {
             return;
         };
         match &known.pact {
-            Some(pact) if pact.way == Way::Paxos => self.ballot_over(known, pact),
-            Some(pact) => self.three_phase_over(pact),
+            Some(pact) if matches!(self.live.lead, Some(Lead::Paxos { .. })) => {
+                self.ballot_over(known, pact);
+            }
+            Some(pact) => self.members_over(pact),
             None => {}
         }
     }

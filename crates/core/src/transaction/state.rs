@@ -121,6 +121,12 @@ impl Known {
         Self { pact: pact.cloned(), plan: plan.cloned(), ..Self::new(case, None) }
     }
 
+    /// The first word of the label, by which a run is found; see
+    /// [`Summary::mark`](crate::machine::Summary::mark).
+    pub fn mark(run: RunId) -> String {
+        format!("!{run}")
+    }
+
     /// Not this node alone decides.
     pub fn is_left_to_pact(&self) -> bool {
         self.decision.is_none() && self.pact.is_some()
@@ -129,6 +135,11 @@ impl Known {
     /// It began, and is not decided: its branches must not be told anything yet.
     pub fn is_undecided(&self) -> bool {
         self.decision.is_none() && (self.pact.is_some() || self.plan.is_some())
+    }
+
+    /// The saga it is a run of, with its version.
+    pub fn saga(&self) -> Option<&str> {
+        self.plan.as_ref()?.terms.saga.as_deref()
     }
 
     /// What a branch does before and after the decision.
@@ -157,6 +168,25 @@ impl Known {
         calls.undo.is_some() || !plan.has_undo(branch)
     }
 
+    /// Whose outputs a branch's calls use, in a plan.
+    pub(super) fn uses(&self, branch: Index) -> Option<&Vec<Index>> {
+        let planned = self.plan.as_ref()?.branches.get(usize::from(branch))?;
+        Some(&planned.part.uses)
+    }
+
+    /// Whether a branch's calls may use what another has put out: one that comes before it, or
+    /// itself, once it is done.
+    pub(super) fn may_use(&self, branch: Index, used: Index) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        let Some(planned) = plan.branches.get(usize::from(branch)) else { return false };
+        // That a delivery comes after what is done before the decision goes without saying.
+        let is_before = match (planned.part.kind, plan.kind(used)) {
+            (Kind::Deliver, Kind::Prepare | Kind::Step) => true,
+            _ => planned.part.after.binary_search(&used).is_ok(),
+        };
+        usize::from(used) < self.branches.len() && (is_before || used == branch)
+    }
+
     /// Whether a branch must still be told: not after it was found or declared finished.
     pub fn is_pending(&self, branch: Index) -> bool {
         let fate = self.branches.get(usize::from(branch)).map(|told| &told.fate);
@@ -175,9 +205,19 @@ impl Known {
 
     /// A branch waits for an operator.
     pub fn is_stuck(&self) -> bool {
+        self.stuck_at().next().is_some()
+    }
+
+    /// Where an operator is waited for: the resources of those branches, and the one that is asked
+    /// in vain whether the caller committed.
+    pub fn stuck_at(&self) -> impl Iterator<Item = &str> {
         let needs = |fate: &Fate| matches!(fate, Fate::Stuck(_) | Fate::Heuristic(_));
-        let asks = self.ask_stuck.is_some() && self.decision.is_none();
-        !self.finished && (asks || self.branches.iter().any(|branch| needs(&branch.fate)))
+        let branches = self.branches.iter().filter(move |branch| needs(&branch.fate));
+        let plan = self.plan.as_ref().filter(|_| self.ask_stuck.is_some());
+        let asked = plan.filter(|_| self.decision.is_none()).and_then(|p| p.terms.ask.as_ref());
+        let there = branches.map(|branch| branch.resource.as_str());
+        let there = there.chain(asked.map(|ask| ask.resource.as_str()));
+        there.filter(|_| !self.finished)
     }
 
     /// The state's name: what it waits for, or how it ended.
@@ -214,20 +254,25 @@ impl Saved {
         }
     }
 
-    /// The words that lists filter by: `!` and its run, its resources, and `!stuck` if it waits for
-    /// an operator. No resource's name starts with `!`.
+    /// The words that lists filter by: `!` and its run, its resources, `!saga=` and its saga, and
+    /// if it waits for an operator `!stuck`, and `!stuck@` and where. No resource's name starts
+    /// with `!`.
     pub fn summary(&self) -> Summary {
         let Some(known) = &self.known else { return Summary::default() };
-        let mut label = format!("!{}", known.run);
-        for branch in &known.branches {
-            let there = label.split(' ').any(|word| word == branch.resource);
-            if !there {
+        let mut label = Known::mark(known.run);
+        let mut add = |mark: &str, name: &str| {
+            let there = |word: &str| word.strip_prefix(mark) == Some(name);
+            if !label.split(' ').any(there) {
                 label.push(' ');
-                label.push_str(&branch.resource);
+                label.push_str(mark);
+                label.push_str(name);
             }
-        }
-        if known.is_stuck() {
-            label.push_str(" !stuck");
+        };
+        known.branches.iter().for_each(|branch| add("", &branch.resource));
+        known.saga().into_iter().for_each(|saga| add("!saga=", saga));
+        for resource in known.stuck_at() {
+            add("!stuck", "");
+            add("!stuck@", resource);
         }
         Summary { state: known.state(), label }
     }
@@ -251,8 +296,8 @@ impl Known {
                 }
             }
             Record::AskStuck { detail } => self.ask_stuck = Some(detail.clone()),
-            Record::Applied { branch } => self.set_fate(*branch, Fate::Applied),
-            Record::Edited { branch, work, .. } => self.edit(*branch, work),
+            Record::Applied { branch, .. } => self.set_fate(*branch, Fate::Applied),
+            Record::Edited { branch, work, uses, .. } => self.edit(*branch, work, uses.as_ref()),
             Record::Heuristic { branch, detail } => {
                 self.set_fate(*branch, Fate::Heuristic(detail.clone()));
             }
@@ -294,10 +339,13 @@ impl Known {
         self.branches.push(KnownBranch::new(name.into(), resource.into(), vote, proof));
     }
 
-    fn edit(&mut self, branch: Index, work: &Work) {
+    fn edit(&mut self, branch: Index, work: &Work, uses: Option<&Vec<Index>>) {
         let Some(plan) = &mut self.plan else { return };
         if let Some(planned) = Arc::make_mut(plan).branches.get_mut(usize::from(branch)) {
             planned.work = work.clone();
+            if let Some(uses) = uses {
+                planned.part.uses = uses.clone();
+            }
             self.set_fate(branch, Fate::Open);
         }
     }

@@ -12,7 +12,7 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use super::{
     AckWhen, Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Saved, Step, Telling,
-    Timer, Transaction, Voting,
+    Timer, Transaction, Tried, Voting,
 };
 use crate::{
     id::{RequestId, RunId},
@@ -125,6 +125,17 @@ impl Step<'_> {
         }
     }
 
+    /// A branch answered the prepare.
+    pub(super) fn prepared(&mut self, run: RunId, branch: Index, vote: Vote, tried: Option<Tried>) {
+        let voting = self.live.voting.as_ref().filter(|voting| voting.run == run);
+        let is_first = voting.is_some_and(|voting| voting.vote(branch).is_none());
+        let telling = self.live.telling.get_mut(usize::from(branch));
+        if let Some(telling) = telling.filter(|_| is_first) {
+            telling.tried = tried;
+        }
+        self.voted(run, branch, vote);
+    }
+
     /// A service answered the do of a step.
     pub(super) fn answered(&mut self, run: RunId, branch: Index, reply: Reply, took_ms: u64) {
         let Some(telling) = self.live.telling.get_mut(usize::from(branch)) else { return };
@@ -132,13 +143,21 @@ impl Step<'_> {
             return;
         }
         let known = self.known.filter(|known| known.run == run && !known.finished);
-        if self.live.voting.as_ref().is_some_and(|voting| voting.run == run) {
-            (telling.is_asked, telling.is_doing) = (false, false);
-            telling.spent_ms = telling.spent_ms.saturating_add(took_ms);
-            self.do_answered(run, branch, reply);
-        } else if let Some(known) = known.filter(|known| known.decision.is_some()) {
-            (telling.is_asked, telling.is_doing) = (false, false);
-            self.late_do_answered(known, branch, reply);
+        let known = known.filter(|known| known.decision.is_some());
+        let is_voting = self.live.voting.as_ref().is_some_and(|voting| voting.run == run);
+        if !is_voting && known.is_none() {
+            return;
+        }
+        (telling.is_asked, telling.is_doing) = (false, false);
+        if !matches!(reply, Reply::InProgress(_)) {
+            telling.tried = Some(Tried::again(telling.tried, took_ms));
+        }
+        match known.filter(|_| !is_voting) {
+            Some(known) => self.late_do_answered(known, branch, reply),
+            None => {
+                telling.spent_ms = telling.spent_ms.saturating_add(took_ms);
+                self.do_answered(run, branch, reply);
+            }
         }
     }
 
@@ -173,7 +192,9 @@ impl Step<'_> {
         output: Proof,
         declared: Option<String>,
     ) {
-        let record = Record::Done { branch, output: output.clone(), declared };
+        let told = self.live.telling.get(usize::from(branch)).filter(|_| declared.is_none());
+        let tried = told.and_then(|telling| telling.tried);
+        let record = Record::Done { branch, output: output.clone(), declared, tried };
         self.promise(record, |step| {
             let adders = core::mem::take(&mut step.live.adders);
             let (mine, others): (Vec<_>, Vec<_>) =
@@ -238,9 +259,11 @@ impl Step<'_> {
     /// It was aborted meanwhile: what the call under way came to says what there is to undo.
     fn late_do_answered(&mut self, known: &Known, branch: Index, reply: Reply) {
         let telling = &mut self.live.telling[usize::from(branch)];
+        // Undoing is counted anew.
+        let tried = telling.tried.take();
         let certainly_not = match reply {
             Reply::Done(output) => {
-                let done = Record::Done { branch, output, declared: None };
+                let done = Record::Done { branch, output, declared: None, tried };
                 // Its undo may name what it put out.
                 self.out.force(done.clone());
                 let mut after = known.clone();
@@ -251,7 +274,7 @@ impl Step<'_> {
             Reply::InProgress(_) | Reply::Unknown(_) | Reply::Broken(_) => false,
         };
         if certainly_not && known.is_pending(branch) {
-            return self.applied(known, branch);
+            return self.applied(known, branch, None);
         }
         self.tell_all();
         self.finish_if_all_told(known);
@@ -266,8 +289,12 @@ impl Step<'_> {
             telling.begin_anew();
             telling.last_answer = None;
             telling.is_asked &= telling.is_doing;
+            telling.tried = telling.tried.filter(|_| telling.is_doing);
         }
         if let Some(Decision::Abort(reason)) = &decided.decision {
+            if self.live.telling.iter().any(|telling| telling.is_doing) {
+                self.out.effect(Effect::Recall { run: decided.run });
+            }
             for (request, _) in core::mem::take(&mut self.live.adders) {
                 self.reply(request, Answer::Aborted(reason.clone()));
             }

@@ -3,7 +3,8 @@
 use alloc::{string::String, sync::Arc};
 
 use super::{
-    Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Step, Telling, Timer, indices,
+    Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Step, Telling, Timer, Tried,
+    indices,
 };
 use crate::{
     id::RunId,
@@ -76,7 +77,7 @@ impl<'a> Step<'a> {
         }
     }
 
-    pub(super) fn acked(&mut self, run: RunId, branch: Index, ack: Ack) {
+    pub(super) fn acked(&mut self, run: RunId, branch: Index, ack: Ack, took_ms: u64) {
         let Some(known) = self.told(run) else { return };
         let Some(told) = known.branches.get(usize::from(branch)) else { return };
         let telling = self.telling(known, branch);
@@ -87,12 +88,16 @@ impl<'a> Step<'a> {
         if telling.is_finished {
             return;
         }
+        if !matches!(ack, Ack::InProgress(_)) {
+            telling.tried = Some(Tried::again(telling.tried, took_ms));
+        }
+        let tried = telling.tried;
         match ack {
             Ack::Finished if known.decision.is_none() => {
                 telling.is_finished = true;
                 self.delegate_answered(known, Decision::Commit);
             }
-            Ack::Finished => self.applied(known, branch),
+            Ack::Finished => self.applied(known, branch, tried),
             Ack::Heuristic(detail) if known.decision.is_none() => {
                 telling.is_finished = true;
                 let name = Some(told.name.clone());
@@ -110,15 +115,16 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// The branch has applied the decision. Of branches that prepare nothing is noted: to tell them
-    /// again costs little. Services are spared it, and their order of undoing is kept.
-    pub(super) fn applied(&mut self, known: &Known, branch: Index) {
+    /// The branch has applied the decision. Without a plan nothing is noted of it: to tell it again
+    /// costs little. Services are spared it, their order of undoing is kept, and a timeline has all
+    /// that a plan has called.
+    pub(super) fn applied(&mut self, known: &Known, branch: Index, tried: Option<Tried>) {
         self.telling(known, branch).is_finished = true;
+        if known.plan.is_some() {
+            self.out.note(Record::Applied { branch, tried });
+        }
         if self.is_all_told(known) {
             return self.finish_if_all_told(known);
-        }
-        if known.kind(branch) != Kind::Prepare {
-            self.out.note(Record::Applied { branch });
         }
         for other in indices(known) {
             self.tell(known, other);

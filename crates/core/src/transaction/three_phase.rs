@@ -1,9 +1,9 @@
 //! Three-phase commit at the coordinator.
 
-use alloc::collections::BTreeSet;
+use alloc::{collections::BTreeSet, format};
 
-use super::{Decision, Lead, Record, Step, Timer};
-use crate::pact::{Pact, TERMINATION_MS, Word};
+use super::{Decision, Fate, Index, Lead, Record, Step, Timer};
+use crate::pact::{FORGOTTEN_MS, Pact, TERMINATION_MS, Way, Word};
 
 impl Step<'_> {
     /// All votes have come. Forced before any member can be precommitted: a coordinator that comes
@@ -24,36 +24,70 @@ impl Step<'_> {
     }
 
     /// After a restart with `PreCommitted`: the members may have decided either way meanwhile, so
-    /// this node only asks. Being asked by it, they know that it cannot decide.
+    /// this node only asks. Being asked by it, they know that it cannot decide. With Paxos, after a
+    /// majority of acceptors has forgotten the run: a member may know its end all the same.
     pub(super) fn ask_members(&mut self, pact: &Pact) {
-        self.live.lead = Some(Lead::Asking);
+        self.live.lead = Some(Lead::Asking(BTreeSet::new()));
+        self.ask_each(pact, TERMINATION_MS);
+    }
+
+    fn ask_each(&mut self, pact: &Pact, again_ms: u64) {
         for member in pact.indices() {
             self.send(pact, Word::Asked { by: 0, member, leads: false });
         }
-        self.arm(Timer::Lead(pact.run), TERMINATION_MS);
+        self.arm(Timer::Lead(pact.run), again_ms);
+    }
+
+    /// They had a whole period to answer. What those have forgotten who decide, nobody can decide
+    /// any more: to guess would split the transaction. An operator, who sees in the data of the
+    /// members what became of it, says so (`Resolved`); and a member that is away now may know.
+    fn asked_in_vain(&mut self, pact: &Pact, forgotten: usize) {
+        let members = pact.members.len();
+        let who = match pact.way {
+            Way::Paxos => "most of its acceptors have",
+            Way::ThreePhase if forgotten >= members => "all of its members have",
+            Way::ThreePhase => return self.ask_each(pact, TERMINATION_MS),
+        };
+        let detail = format!(
+            "{who} forgotten the run, and {forgotten} of {members} members: only the data of the \
+             shards can show whether it is committed there"
+        );
+        if let Some(known) = self.known {
+            let open = |at: &Index| {
+                known.is_pending(*at) && known.branches[usize::from(*at)].fate == Fate::Open
+            };
+            for branch in super::indices(known).filter(open) {
+                self.out.note(Record::Stuck { branch, detail: detail.clone() });
+            }
+        }
+        self.ask_each(pact, FORGOTTEN_MS);
     }
 
     /// Who has not said that it is precommitted is dead by now, and will ask when it comes back.
     /// But one at least must be: with none, the members, all of them back after a crash and all
     /// uncertain, would abort what only this node knows.
-    pub(super) fn three_phase_over(&mut self, pact: &Pact) {
+    pub(super) fn members_over(&mut self, pact: &Pact) {
         match &self.live.lead {
             Some(Lead::PreCommit(done)) if done.is_empty() => {
                 self.order_members(pact, &BTreeSet::new());
             }
             Some(Lead::PreCommit(_)) => self.decide(Decision::Commit),
-            Some(Lead::Asking) => self.ask_members(pact),
+            Some(Lead::Asking(forgotten)) => self.asked_in_vain(pact, forgotten.len()),
             Some(Lead::Paxos { .. }) | None => {}
         }
     }
 
-    pub(super) fn three_phase_word(&mut self, pact: &Pact, word: Word) {
+    /// A member of three-phase answers; or one of Paxos, when asked how it ended.
+    pub(super) fn member_word(&mut self, pact: &Pact, word: Word) {
         match (word, &mut self.live.lead) {
             (Word::PreCommitted { by: 0, member }, Some(Lead::PreCommit(done))) => {
                 done.extend(pact.indices().filter(|known| *known == member));
                 if done.len() == pact.members.len() {
                     self.decide(Decision::Commit);
                 }
+            }
+            (Word::Forgotten { by: 0, member }, Some(Lead::Asking(forgotten))) => {
+                forgotten.extend(pact.indices().filter(|known| *known == member));
             }
             (Word::Told { by: 0, stage, .. }, _) => {
                 if let Some(commit) = stage.decided() {

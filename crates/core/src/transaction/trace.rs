@@ -2,7 +2,9 @@
 
 use core::fmt::{self, Display, Formatter};
 
-use super::{Answer, BranchSpec, Case, Decision, Effect, Input, Reason, Record, Timer, Voted};
+use super::{
+    Answer, BranchSpec, Case, Decision, Effect, Input, Reason, Record, Timer, Tried, Voted,
+};
 use crate::{
     id::RunId,
     plan::{Given, Kind, Part, Plan, Verb},
@@ -82,8 +84,8 @@ impl Display for Input {
                 }
                 Ok(())
             }
-            Self::Voted { run, branch, vote } => write!(f, "voted {run} #{branch} {vote}"),
-            Self::Acked { run, branch, ack } => write!(f, "acked {run} #{branch} {ack}"),
+            Self::Voted { run, branch, vote, .. } => write!(f, "voted {run} #{branch} {vote}"),
+            Self::Acked { run, branch, ack, .. } => write!(f, "acked {run} #{branch} {ack}"),
             Self::Answered { run, branch, reply, took_ms } => {
                 write!(f, "answered {run} #{branch} after {took_ms}: {reply}")
             }
@@ -180,8 +182,19 @@ impl Display for Case {
                 Voted::Unknown => "unknown",
             };
             write!(f, " {}@{}={vote}", branch.name, branch.resource)?;
+            branch.tried.iter().try_for_each(|tried| write!(f, " ({tried})"))?;
         }
         Ok(())
+    }
+}
+
+/// `10 ms`, `2 tries, 10 ms`.
+impl Display for Tried {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.times != 1 {
+            write!(f, "{} tries, ", self.times)?;
+        }
+        write!(f, "{} ms", self.last_ms)
     }
 }
 
@@ -207,15 +220,19 @@ impl Display for Record {
                 write!(f, "Added {name}@{resource} {}", planned.part)
             }
             Self::Sealed => f.write_str("Sealed"),
-            Self::Done { branch, output, declared } => {
+            Self::Done { branch, output, declared, tried } => {
                 write!(f, "Done #{branch}")?;
                 if !output.0.is_empty() {
                     write!(f, " {}", output.0)?;
                 }
-                declared.iter().try_for_each(|reason| write!(f, " declared: {reason}"))
+                declared.iter().try_for_each(|reason| write!(f, " declared: {reason}"))?;
+                tried.iter().try_for_each(|tried| write!(f, " ({tried})"))
             }
             Self::AskStuck { detail } => write!(f, "AskStuck {detail}"),
-            Self::Applied { branch } => write!(f, "Applied #{branch}"),
+            Self::Applied { branch, tried } => {
+                write!(f, "Applied #{branch}")?;
+                tried.iter().try_for_each(|tried| write!(f, " ({tried})"))
+            }
             Self::Edited { branch, reason, .. } => write!(f, "Edited #{branch} {reason}"),
             Self::PreCommitted { case, pact } => write!(f, "PreCommitted {pact} {case}"),
             Self::Claimed { ballot } => write!(f, "Claimed {ballot}"),
@@ -252,6 +269,7 @@ impl Display for Effect {
             Self::Arm { timer, after_ms } => write!(f, "arm {timer} after {after_ms}"),
             Self::ArmAt { timer, at_ms } => write!(f, "arm {timer} at {at_ms}"),
             Self::Reply { request, answer } => write!(f, "reply r{} {answer}", request.0),
+            Self::Recall { run } => write!(f, "recall {run}"),
             Self::Close { run } => write!(f, "close {run}"),
             Self::Alarm { branch, detail } => write!(f, "alarm #{branch} {detail}"),
             Self::Send { to, message } => write!(f, "send {to}: {message}"),

@@ -33,6 +33,8 @@ pub enum Input {
         branch: Index,
         /// Its vote.
         vote: Vote,
+        /// How it came by it; absent if nobody wants to know.
+        tried: Option<Tried>,
     },
     /// A branch answered the decision.
     Acked {
@@ -42,6 +44,8 @@ pub enum Input {
         branch: Index,
         /// Its answer.
         ack: Ack,
+        /// How long the call took, in ms.
+        took_ms: u64,
     },
     /// A service answered the do of a step.
     Answered {
@@ -97,6 +101,8 @@ pub enum Input {
         branch: Index,
         /// Its calls from now on.
         work: Work,
+        /// Whose outputs they use, in ascending order.
+        uses: Vec<Index>,
         /// Why, and by whom.
         reason: String,
     },
@@ -259,11 +265,18 @@ pub enum Record {
         /// Why an operator says so, and who, if not the service said it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         declared: Option<String>,
+        /// How it came to that, if the service said it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tried: Option<Tried>,
     },
-    /// A step is undone, or a delivery has arrived.
+    /// A branch of a plan is told, and has answered: its step is undone, its delivery has arrived,
+    /// or it has committed or rolled back.
     Applied {
         /// Which.
         branch: Index,
+        /// How it came to that; absent if nothing had to be called.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tried: Option<Tried>,
     },
     /// Whether the caller's local transaction committed was asked, and the answer is one that only
     /// an operator can mend.
@@ -277,6 +290,9 @@ pub enum Record {
         branch: Index,
         /// Its calls from now on.
         work: Work,
+        /// Whose outputs they use; absent if they use what those before could.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        uses: Option<Vec<Index>>,
         /// Why, and by whom.
         reason: String,
     },
@@ -329,6 +345,35 @@ pub struct CaseBranch {
     /// What the participant wants to be told again.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub proof: Proof,
+    /// In a plan: how it came by its vote, or a step to its end, if no record before says it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tried: Option<Tried>,
+}
+
+/// How something that was asked for came to its end. It is for timelines: no machine reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Tried {
+    /// How often it was tried, since the node started.
+    #[serde(default = "once", skip_serializing_if = "is_once")]
+    pub times: u32,
+    /// How long the last try took, in ms.
+    pub last_ms: u32,
+}
+
+impl Tried {
+    /// One try more.
+    pub(super) fn again(before: Option<Self>, took_ms: u64) -> Self {
+        let times = before.map_or(0, |tried| tried.times).saturating_add(1);
+        Self { times, last_ms: u32::try_from(took_ms).unwrap_or(u32::MAX) }
+    }
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn is_once(times: &u32) -> bool {
+    *times == 1
 }
 
 fn is_empty(proof: &Proof) -> bool {

@@ -66,10 +66,34 @@ fn a_forgotten_run_is_not_accepted_anew() {
     }
     assert_eq!(saved.acceptors.len(), FINISHED_MAX);
     let (records, effects, _) = step(&mut saved, &mut Live::default(), claim(1, "b4"));
-    assert!(records.is_empty() && effects.is_empty(), "it promised b4 after b5");
+    assert!(records.is_empty(), "it promised b4 after b5");
+    assert_eq!(sent(&effects), ["retired from b4 acceptor 2"]);
     let snapshot = Shard::snapshot(&saved).unwrap();
     let json = serde_json::to_string(&snapshot).unwrap();
     assert_eq!(replay(&[serde_json::from_str(&json).unwrap()]), saved);
+}
+
+/// A coordinator that has lost its acceptors asks the members how a run ended.
+#[test]
+fn who_asks_is_told_that_a_run_is_forgotten() {
+    let asked = |saved: &mut Saved, way: &str, number: u64| {
+        let pact = peers::pact(way, branch(number).run, 1);
+        let message = peers::message(pact, &["asked", "#0", "by", "p0"]);
+        let (records, effects, _) = step(saved, &mut Live::default(), Input::Received { message });
+        (records.len(), sent(&effects).join(", "))
+    };
+    let mut saved = shard_that_has_forgotten();
+    for way in ["paxos", "three-phase"] {
+        assert_eq!(asked(&mut saved, way, 1), (0, "forgotten p0 #0".into()));
+        assert_eq!(asked(&mut saved, way, 2), (0, "told p0 #0 aborted".into()));
+    }
+    // What it never saw it never voted for, and never will.
+    let unseen = FINISHED_MAX as u64 + 9;
+    assert_eq!(asked(&mut saved, "paxos", unseen), (1, "told p0 #0 aborted".into()));
+    assert_eq!(asked(&mut saved, "paxos", unseen), (0, "told p0 #0 aborted".into()));
+    // One that is prepared finds the end by itself.
+    prepare(&mut saved, branch(unseen + 1));
+    assert_eq!(asked(&mut saved, "paxos", unseen + 1), (0, String::new()));
 }
 
 #[test]
@@ -124,6 +148,15 @@ fn prepare(saved: &mut Saved, branch: BranchId) -> Answer {
     let ops = vec![KeyOp::Add { key: "alice".into(), by: 1, min: None, max: None }];
     let request = RequestId(1);
     ask(saved, Input::Prepare { request, branch, ops, lock_wait_ms: 1_000, pact: None })
+}
+
+/// What is said to peers.
+fn sent(effects: &[Effect]) -> Vec<String> {
+    let message = |effect: &Effect| match effect {
+        Effect::Send { message, .. } => Some(message.to_string()),
+        _ => None,
+    };
+    effects.iter().filter_map(message).collect()
 }
 
 fn ask(saved: &mut Saved, input: Input) -> Answer {

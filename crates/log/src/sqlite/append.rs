@@ -1,5 +1,5 @@
-//! The rows of an append. This is where the time goes: for a new stream two b-tree insertions, for
-//! one that is known to be open one update by its id, for each record two insertions.
+//! The rows of an append. This is where the time goes: for a new stream three b-tree insertions,
+//! for one that is known to be open one update by its id, for each record two insertions.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -32,6 +32,11 @@ impl Known {
             Ok((row.get(0)?, Place { id: row.get(1)?, last_version: from_sql(row.get(2)?) }))
         })?;
         Ok(Self { open: open.collect::<rusqlite::Result<_>>()?, next_id })
+    }
+
+    /// A stream's name: that which is kept here, if it is, so that it is in memory once.
+    pub fn name(&self, name: Arc<str>) -> Arc<str> {
+        self.open.get_key_value(&name).map_or(name, |(kept, _)| Arc::clone(kept))
     }
 
     /// Writes the batch behind position `last` within a transaction of `connection`; returns the
@@ -82,8 +87,8 @@ impl Known {
 
 const INSERT_STREAM: &str = "
     INSERT INTO stream (id, name, state, label, open,
-        first_position, last_position, last_version, changed_at_ms)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT (name) DO NOTHING";
+        first_position, last_position, last_version, changed_at_ms, mark)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (name) DO NOTHING";
 
 const UPDATE_STREAM: &str = "
     UPDATE stream SET state = ?2, label = ?3, open = ?4,
@@ -137,6 +142,7 @@ impl<'c> Rows<'c> {
             to_sql(last + count),
             to_sql(count),
             self.now_ms,
+            change.summary.mark(),
         ])?;
         Ok(inserted == 1)
     }

@@ -1,8 +1,11 @@
 //! The read side: lists and timelines, over a connection of its own, never the partition's thread.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
-use rusqlite::{Connection, OpenFlags, Row, named_params, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, named_params, params};
 
 use super::{BUSY_WAIT, FILE, entries, fault::fault, from_sql, schema, to_sql};
 use crate::log::{Entry, LogError, Position};
@@ -32,6 +35,8 @@ pub struct ListQuery {
     pub states: Vec<String>,
     /// Only with this word in the label.
     pub label: Option<String>,
+    /// Only with a word in the label that starts so.
+    pub starts: Option<String>,
     /// Only names that start with this.
     pub prefix: Option<String>,
     /// Only open ones.
@@ -146,6 +151,7 @@ impl Reader {
              last_position < :before
              AND (:states = '[]' OR state IN (SELECT value FROM json_each(:states)))
              AND (:label IS NULL OR instr(' ' || label || ' ', ' ' || :label || ' ') > 0)
+             AND (:starts IS NULL OR instr(' ' || label, ' ' || :starts) > 0)
              AND (:prefix IS NULL OR name >= :prefix AND name < :beyond)
              ORDER BY {} DESC LIMIT :limit",
             if walks { "position" } else { "last_position" }
@@ -156,6 +162,7 @@ impl Reader {
                 ":before": to_sql(query.before.unwrap_or(u64::MAX)),
                 ":states": serde_json::Value::from(query.states.as_slice()).to_string(),
                 ":label": query.label,
+                ":starts": query.starts,
                 ":prefix": query.prefix,
                 ":beyond": query.prefix.as_deref().map(beyond),
                 ":limit": to_sql(query.limit as u64),
@@ -173,6 +180,44 @@ impl Reader {
         let (first, count): (Option<i64>, i64) = statement
             .query_row(named_params! { ":before": before }, |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(first.map(from_sql).filter(|_| from_sql(count) >= WALK_MAX))
+    }
+
+    /// How many open streams have each word of the label that starts so; the words without that.
+    ///
+    /// # Errors
+    /// The log could not be read.
+    pub fn count_open(&self, starts: &str) -> Result<BTreeMap<String, u64>, LogError> {
+        self.counted(starts).map_err(fault("read", &self.file))
+    }
+
+    fn counted(&self, starts: &str) -> rusqlite::Result<BTreeMap<String, u64>> {
+        let labels = "SELECT label FROM stream WHERE open = 1 AND instr(' ' || label, ' ' || ?1)";
+        let mut labels = self.connection.prepare_cached(labels)?;
+        let mut rows = labels.query([starts])?;
+        let mut counts = BTreeMap::new();
+        while let Some(row) = rows.next()? {
+            let label = row.get_ref(0)?.as_str()?;
+            for word in label.split(' ').filter_map(|word| word.strip_prefix(starts)) {
+                match counts.get_mut(word) {
+                    Some(count) => *count += 1,
+                    None => drop(counts.insert(word.to_owned(), 1)),
+                }
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The name of the stream with this [mark](handfast_core::machine::Summary::mark).
+    ///
+    /// # Errors
+    /// The log could not be read.
+    pub fn marked(&self, mark: &str) -> Result<Option<String>, LogError> {
+        let find = || {
+            let sql = "SELECT name FROM stream WHERE mark = ?1";
+            let mut found = self.connection.prepare_cached(sql)?;
+            found.query_row([mark], |row| row.get(0)).optional()
+        };
+        find().map_err(fault("read", &self.file))
     }
 
     /// A stream's records, from its last snapshot on; empty if there is none.

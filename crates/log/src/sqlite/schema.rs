@@ -50,6 +50,12 @@ pub const MIGRATIONS: &[&str] = &[
     -- CRC-32 of the body; none in records of the first version.
     ALTER TABLE record ADD COLUMN crc INTEGER;
 ",
+    "
+    -- The label's first word if it starts with `!`: it never changes, and finds the stream.
+    ALTER TABLE stream ADD COLUMN mark TEXT;
+    UPDATE stream SET mark = substr(label, 1, instr(label || ' ', ' ') - 1) WHERE label LIKE '!%';
+    CREATE INDEX stream_mark ON stream (mark) WHERE mark IS NOT NULL;
+",
 ];
 
 /// Brings the database at `file` forward through `migrations`, all of them or none; returns

@@ -6,30 +6,26 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue},
-    http::uri::{Authority, PathAndQuery, Scheme},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
+    http::uri::PathAndQuery,
 };
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use tokio::{
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
 
+use super::pool::Pool;
+
 /// Longest body, of a request and of an answer.
 pub const BODY_BYTES_MAX: usize = 1024 * 1024;
-/// An idle connection is closed before the other side's patience ends.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Calls one service. A token is never shown.
 pub struct Caller {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    scheme: Scheme,
-    authority: Authority,
+    pool: Pool,
+    host: HeaderValue,
     /// What every path starts with; without a `/` at its end.
     base_path: String,
     authorization: Option<HeaderValue>,
@@ -83,14 +79,15 @@ impl Caller {
     /// What is wrong with the settings, without secrets.
     pub fn new(settings: CallSettings<'_>) -> Result<Self, String> {
         let base: Uri = settings.url.parse().map_err(|_| "the address is not a URL".to_owned())?;
-        let authority = base.authority().ok_or("the address has no host")?.clone();
+        let authority = base.authority().ok_or("the address has no host")?;
         if authority.as_str().contains('@') {
             return Err("the address holds a user or password; use a bearer token".into());
         }
         if base.query().is_some() {
             return Err("the address has a query".into());
         }
-        let scheme = base.scheme().ok_or("the address is not a URL")?.clone();
+        let host = HeaderValue::from_str(authority.as_str());
+        let host = host.map_err(|_| "the address is not a URL".to_owned())?;
         let base_path = base.path().trim_end_matches('/').to_owned();
         let authorization = settings.token.map(bearer).transpose()?;
         let mut connector = HttpConnector::new();
@@ -102,13 +99,9 @@ impl Caller {
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .pool_max_idle_per_host(settings.connections_max)
-            .build(connector);
+        let pool = Pool::new(connector, base);
         let places = Semaphore::new(settings.connections_max);
-        Ok(Self { client, scheme, authority, base_path, authorization, places })
+        Ok(Self { pool, host, base_path, authorization, places })
     }
 
     /// Sends JSON, or nothing, and reads an answer of at most [`BODY_BYTES_MAX`], within a time.
@@ -146,15 +139,10 @@ impl Caller {
         if body.len() > BODY_BYTES_MAX {
             return Err(format!("the request exceeds {BODY_BYTES_MAX} bytes"));
         }
-        // Scheme and host are put in as they are, so that no path can change them.
-        let path = PathAndQuery::try_from(format!("{}{path}", self.base_path));
+        // Only a path: nothing in it can change where the request goes.
+        let path = PathAndQuery::try_from([&self.base_path, path].concat());
         let path = path.map_err(|why| format!("the path cannot be sent: {why}"))?;
-        let uri = Uri::builder()
-            .scheme(self.scheme.clone())
-            .authority(self.authority.clone())
-            .path_and_query(path)
-            .build()
-            .map_err(|why| format!("the path cannot be sent: {why}"))?;
+        headers.insert(HOST, self.host.clone());
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
@@ -163,7 +151,7 @@ impl Caller {
         }
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = method;
-        *request.uri_mut() = uri;
+        *request.uri_mut() = path.into();
         *request.headers_mut() = headers;
         Ok(request)
     }
@@ -195,10 +183,7 @@ impl Caller {
         request: Request<Full<Bytes>>,
         body_bytes_max: usize,
     ) -> Result<Answer, CallError> {
-        let answer = self.client.request(request).await.map_err(|error| {
-            let why = with_causes(&error);
-            if error.is_connect() { CallError::NotSent(why) } else { CallError::NoAnswer(why) }
-        })?;
+        let (connection, answer) = self.pool.send(request).await?;
         let (parts, body) = answer.into_parts();
         let (body, is_whole) = match Limited::new(body, body_bytes_max).collect().await {
             Ok(body) => (body.to_bytes(), true),
@@ -207,6 +192,9 @@ impl Caller {
                 return Err(CallError::NoAnswer(format!("the answer broke off: {error}")));
             }
         };
+        if is_whole {
+            self.pool.give_back(connection);
+        }
         Ok(Answer { status: parts.status, headers: parts.headers, body, is_whole })
     }
 }
@@ -216,9 +204,4 @@ fn bearer(token: &str) -> Result<HeaderValue, String> {
     let mut value = value.map_err(|_| "the token holds what a header cannot".to_owned())?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

@@ -100,6 +100,21 @@ pub struct InDoubtBranch {
 pub struct Check {
     /// [`PROTOCOL`].
     pub protocol: String,
+    /// With whom it can share a pact; absent if it takes part in none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub knows: Option<Knows>,
+}
+
+/// Whom a service finds without being told an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Knows {
+    /// The other services, by name.
+    pub peers: Vec<String>,
+    /// The clusters whose node it knows.
+    pub clusters: Vec<String>,
+    /// It knows a node for all other clusters.
+    #[serde(default)]
+    pub any_cluster: bool,
 }
 
 /// The protocol's name and version.

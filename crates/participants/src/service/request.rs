@@ -45,6 +45,8 @@ const CREDENTIALS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"
 const HEADERS_MAX: usize = 64;
 /// Longest path with its query.
 const PATH_BYTES_MAX: usize = 8 * 1024;
+/// Headers of ours in a call, and those of every request, at most.
+const OUR_HEADERS: usize = 12;
 /// Longest value of a header.
 const HEADER_BYTES_MAX: usize = 8 * 1024;
 
@@ -70,11 +72,12 @@ impl Requests {
 
     /// The error says why it cannot be sent.
     pub(super) fn make(&self, call: ServiceCall) -> Result<Request<Full<Bytes>>, String> {
-        let (method, mut headers) = checked(&call.call)?;
+        let (method, mut headers) = checked(&call.call, &call.call.path)?;
+        headers.reserve(self.headers.len() + OUR_HEADERS);
         // What is configured wins over what the caller of the transaction asks for.
         headers.extend(self.headers.clone());
         let (branch, verb) = (call.branch.to_string(), call.verb.name());
-        headers.insert(KEY, value(format!("{branch}/{verb}"))?);
+        headers.insert(KEY, value([&branch, "/", verb].concat())?);
         headers.insert(TRANSACTION, value(call.gid)?);
         headers.insert(BRANCH, value(branch)?);
         headers.insert(CALL, HeaderValue::from_static(verb));
@@ -97,7 +100,7 @@ impl Requests {
 /// # Errors
 /// What is wrong with it; it can never be sent.
 pub fn check_call(call: &Call) -> Result<(), String> {
-    checked(&Call { path: filled_in(&call.path), ..call.clone() }).map(drop)
+    checked(call, &filled_in(&call.path)).map(drop)
 }
 
 /// A path with something, whatever it is, in the place of every `{{name}}`.
@@ -113,11 +116,12 @@ fn filled_in(mut path: &str) -> String {
     filled + path
 }
 
-fn checked(call: &Call) -> Result<(Method, HeaderMap), String> {
+/// With this path in the place of its own.
+fn checked(call: &Call, path: &str) -> Result<(Method, HeaderMap), String> {
     let method = Method::from_bytes(call.method.as_bytes());
     let method = method.ok().filter(|method| *method != Method::CONNECT);
     let method = method.ok_or_else(|| format!("{:?} is not a method", call.method))?;
-    check_path(&call.path)?;
+    check_path(path)?;
     let headers = headers(&call.headers, |name| {
         RESERVED.contains(&name) || CREDENTIALS.contains(&name) || name.starts_with(OURS)
     })?;
@@ -149,14 +153,14 @@ fn headers(
     if from.len() > HEADERS_MAX {
         return Err(format!("there are more than {HEADERS_MAX} headers"));
     }
-    let mut headers = HeaderMap::with_capacity(from.len() + HEADERS_MAX / 4);
+    let mut headers = HeaderMap::with_capacity(from.len());
     for (name, text) in from {
         let name = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("{name:?} is not the name of a header"))?;
         if is_reserved(name.as_str()) {
             return Err(format!("the header `{name}` is not the call's to set"));
         }
-        let value = value(text).map_err(|why| format!("the header `{name}`: {why}"))?;
+        let value = value(text.clone()).map_err(|why| format!("the header `{name}`: {why}"))?;
         headers.insert(name, value);
     }
     Ok(headers)
@@ -164,12 +168,11 @@ fn headers(
 
 /// Control characters are refused: a line break would begin another header. No text is shown, for
 /// it may be secret.
-fn value(text: impl AsRef<str>) -> Result<HeaderValue, String> {
-    let text = text.as_ref();
+fn value(text: String) -> Result<HeaderValue, String> {
     if text.len() > HEADER_BYTES_MAX {
         return Err(format!("it is longer than {HEADER_BYTES_MAX} bytes"));
     }
-    let mut value = HeaderValue::from_str(text)
+    let mut value = HeaderValue::try_from(text)
         .map_err(|_| "it holds what is not visible ASCII, such as a line break".to_owned())?;
     value.set_sensitive(true);
     Ok(value)

@@ -106,6 +106,17 @@ async fn a_connection_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_connection_that_the_service_ends_is_replaced() {
+    let ended = "HTTP/1.1 200 X\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}";
+    let bed = Bed::start(move |_, _| Said::Broken(ended)).await;
+    let service = adapter(&bed.url(""));
+    for _ in 0..5 {
+        assert_eq!(word(&service.call(call(Verb::Do)).await), "done");
+    }
+    assert_eq!((bed.requests().len(), bed.connections()), (5, 5));
+}
+
+#[tokio::test]
 async fn a_call_that_is_given_up_gives_its_place_back() {
     let bed = Bed::start(|number, _| match number {
         ..=2 => Said::Later,

@@ -3,95 +3,207 @@
 use axum::{
     Extension, Json,
     extract::{Request, State},
+    response::{IntoResponse, Response},
 };
 use futures_util::{StreamExt, stream};
 use handfast_client::wire;
+use utoipa::IntoResponses;
 
 use super::{Api, Problem, body, checks, codes, transactions::check_limit};
 use crate::{
     auth::Caller,
+    driver::now_ms,
     node::{Command, Rejected},
 };
 
 /// Most transactions that are told at once.
 const AT_ONCE: usize = 32;
 
+/// Who took it, and who did not.
+#[derive(IntoResponses)]
+#[response(status = 200)]
+pub(super) struct Told(wire::BulkDone);
+
+impl IntoResponse for Told {
+    fn into_response(self) -> Response {
+        Json(self.0).into_response()
+    }
+}
+
 /// Commits those that are held or open, of one page.
 #[utoipa::path(
     post, path = "/v1/transactions:commit", tag = "transactions",
-    request_body = wire::Bulk,
-    responses((status = 200, description = "Who took it, and who did not.", body = wire::BulkDone))
+    request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn commit(
     State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Caller>,
     request: Request,
-) -> Result<Json<wire::BulkDone>, Problem> {
-    tell(&api, &caller, request, |reason| Command::Commit { reason }).await
+) -> Result<Told, Problem> {
+    let (page, reason) = page(request).await?;
+    tell(&api, &by, page, Word::Same(Command::Commit { reason })).await
 }
 
 /// Aborts those that are not decided, of one page.
 #[utoipa::path(
     post, path = "/v1/transactions:abort", tag = "transactions",
-    request_body = wire::Bulk,
-    responses((status = 200, description = "Who took it, and who did not.", body = wire::BulkDone))
+    request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn abort(
     State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Caller>,
     request: Request,
-) -> Result<Json<wire::BulkDone>, Problem> {
-    tell(&api, &caller, request, |reason| Command::Abort { reason }).await
+) -> Result<Told, Problem> {
+    let (page, reason) = page(request).await?;
+    tell(&api, &by, page, Word::Same(Command::Abort { reason })).await
 }
 
 /// Tries what waits again now, of one page.
 #[utoipa::path(
     post, path = "/v1/transactions:retry", tag = "transactions",
-    request_body = wire::Bulk,
-    responses((status = 200, description = "Who took it, and who did not.", body = wire::BulkDone))
+    request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn retry(
     State(api): State<Api>,
-    Extension(caller): Extension<Caller>,
+    Extension(by): Extension<Caller>,
     request: Request,
-) -> Result<Json<wire::BulkDone>, Problem> {
-    tell(&api, &caller, request, |reason| Command::Retry { branch: None, reason }).await
+) -> Result<Told, Problem> {
+    let (page, reason) = page(request).await?;
+    tell(&api, &by, page, Word::Same(Command::Retry { branch: None, reason })).await
 }
 
-async fn tell(
-    api: &Api,
-    by: &Caller,
+/// Gives the branch of that name other calls in each of one page, and tries it again.
+///
+/// Where it does not fit, nothing happens.
+#[utoipa::path(
+    post, path = "/v1/transactions:edit", tag = "transactions",
+    request_body = wire::BulkEdit, responses(Told)
+)]
+pub(super) async fn edit(
+    State(api): State<Api>,
+    Extension(by): Extension<Caller>,
     request: Request,
-    command: impl Fn(String) -> Command,
-) -> Result<Json<wire::BulkDone>, Problem> {
+) -> Result<Told, Problem> {
+    let wire::BulkEdit { filter, branch, reason, dry_run } = body::json(request).await?;
+    let edit = wire::Edit { branch, reason: checks::needed_reason(reason)? };
+    tell(&api, &by, Page { filter, dry_run }, Word::Edit(edit.into())).await
+}
+
+/// Declares the branch of that name finished in each of one page, or, if none is named, every
+/// branch that is stuck: with `resource` in the filter, only those that are stuck there.
+#[utoipa::path(
+    post, path = "/v1/transactions:resolve", tag = "transactions",
+    request_body = wire::BulkResolve, responses(Told)
+)]
+pub(super) async fn resolve(
+    State(api): State<Api>,
+    Extension(by): Extension<Caller>,
+    request: Request,
+) -> Result<Told, Problem> {
+    let wire::BulkResolve { filter, branch, outcome, reason, dry_run } =
+        body::json(request).await?;
+    let (committed, reason) = (checks::seen(outcome)?, checks::needed_reason(reason)?);
+    let word = match branch {
+        Some(branch) => Word::Same(Command::Resolve { branch, committed, reason }),
+        None => Word::ResolveStuck { at: filter.resource.clone(), committed, reason },
+    };
+    tell(&api, &by, Page { filter, dry_run }, word).await
+}
+
+/// Which transactions, and whether it is meant.
+struct Page {
+    filter: wire::ListFilter,
+    dry_run: bool,
+}
+
+/// What a word says that needs nothing but a reason.
+async fn page(request: Request) -> Result<(Page, String), Problem> {
     let wire::Bulk { filter, reason, dry_run } = body::json(request).await?;
+    Ok((Page { filter, dry_run }, checks::reason(reason)?))
+}
+
+/// What is said to many, before it is known what that means to each.
+enum Word {
+    /// The same to all.
+    Same(Command),
+    /// Other calls for a branch, which each must have and be able to call.
+    Edit(Box<wire::Edit>),
+    /// What is stuck is finished: anywhere, or at one resource.
+    ResolveStuck { at: Option<String>, committed: bool, reason: String },
+}
+
+impl Word {
+    /// What it means to one of them.
+    async fn commands(&self, api: &Api, gid: &str) -> Result<Vec<Command>, Problem> {
+        match self {
+            Self::Same(command) => Ok(vec![command.clone()]),
+            Self::Edit(edit) => {
+                let present = api.node.present(gid).await?;
+                let edit = wire::Edit::clone(edit);
+                Ok(vec![api.rules.edit(&present, edit, now_ms())?])
+            }
+            Self::ResolveStuck { at, committed, reason } => {
+                let stuck = api.node.stuck(gid, at.as_deref()).await?;
+                let resolve = |branch| Command::Resolve {
+                    branch,
+                    committed: *committed,
+                    reason: reason.clone(),
+                };
+                Ok(stuck.into_iter().map(resolve).collect())
+            }
+        }
+    }
+}
+
+async fn tell(api: &Api, by: &Caller, page: Page, word: Word) -> Result<Told, Problem> {
+    let Page { filter, dry_run } = page;
     check_limit(&api.rules, filter.limit)?;
-    let reason = checks::reason(reason)?;
     let page = api.node.list(filter).await.map_err(|rejected| match rejected {
         Rejected::WrongState(why) => Problem::new(&codes::BAD_QUERY, why),
         rejected => rejected.into(),
     })?;
-    let wait_ms = api.rules.limits.wait_ms_max;
-    let told = page.transactions.into_iter().map(|line| {
-        let command = command(reason.clone());
-        async move {
-            let told = match dry_run {
-                true => api.node.dry_run(&line.gid, command, &by.0).await.map(drop),
-                false => {
-                    let told = api.node.command(&line.gid, command.clone(), &by.0, wait_ms).await;
-                    told.and_then(|told| command.missed(told.outcome))
-                }
-            };
-            (line.gid, told)
-        }
+    let word = &word;
+    let told = page.transactions.into_iter().map(|line| async move {
+        let told = tell_one(api, by, &line.gid, word, dry_run).await;
+        (line.gid, told)
     });
     let mut done = wire::BulkDone { next: page.next, ..wire::BulkDone::default() };
     let mut told = stream::iter(told).buffered(AT_ONCE);
     while let Some((gid, told)) = told.next().await {
         match told {
             Ok(()) => done.taken.push(gid),
-            Err(rejected) => drop(done.refused.insert(gid, rejected.to_string())),
+            Err(problem) => drop(done.refused.insert(gid, problem.line())),
         }
     }
-    Ok(Json(done))
+    Ok(Told(done))
+}
+
+/// Says it to one, or looks whether it would be taken. Of several branches each is told, whatever
+/// the others answer.
+async fn tell_one(
+    api: &Api,
+    by: &Caller,
+    gid: &str,
+    word: &Word,
+    dry_run: bool,
+) -> Result<(), Problem> {
+    let mut refused = None;
+    for command in word.commands(api, gid).await? {
+        let told = match dry_run {
+            true => api.node.dry_run(gid, command.clone(), &by.0).await.map(drop),
+            false => {
+                let wait_ms = api.rules.limits.wait_ms_max;
+                let told = api.node.command(gid, command.clone(), &by.0, wait_ms).await;
+                told.and_then(|told| command.missed(told.outcome))
+            }
+        };
+        if let Err(rejected) = told {
+            let problem = Problem::from(rejected);
+            refused.get_or_insert(match command.branch() {
+                Some(branch) => problem.branch(branch),
+                None => problem,
+            });
+        }
+    }
+    refused.map_or(Ok(()), Err)
 }

@@ -22,7 +22,7 @@ use crate::{
     node::{Begin, Branch},
 };
 
-pub use commands::{reason, resolve};
+pub use commands::{needed_reason, reason, resolve, seen};
 
 /// How much longer than the transaction itself a request waits, so that the vote timeout is
 /// answered as an abort and not as unknown.
@@ -63,10 +63,15 @@ impl Rules {
     /// The first thing that is wrong; nothing has happened.
     pub fn begin(
         &self,
-        request: BeginTransaction,
+        mut request: BeginTransaction,
         trace: &str,
         now_ms: u64,
     ) -> Result<Begin, Problem> {
+        for branch in &mut request.branches {
+            // `prepare` said and `prepare` not said are the same, and a hint does nothing.
+            branch.kind = branch.kind.filter(|kind| *kind != wire::BranchKind::Prepare);
+            branch.compensation = None;
+        }
         if let Some(gid) = &request.gid {
             self.check_name("gid", gid)?;
         }
@@ -236,14 +241,7 @@ fn within(field: &str, asked: Option<u64>, max: u64) -> Result<Option<u64>, Prob
 
 /// What makes two requests with one gid the same: what they do, not how long they wait for it.
 fn fingerprint(request: &BeginTransaction, is_planned: bool) -> String {
-    let said = |branch: &wire::Branch| wire::Branch {
-        // `prepare` said and `prepare` not said are the same, and a hint does nothing.
-        kind: branch.kind.filter(|kind| *kind != wire::BranchKind::Prepare),
-        compensation: None,
-        ..branch.clone()
-    };
-    let BeginTransaction { hold, decide, open, input, ask, .. } = request;
-    let branches: Vec<_> = request.branches.iter().map(said).collect();
+    let BeginTransaction { hold, decide, open, input, ask, branches, .. } = request;
     // Spelled as before there was a choice, so that what was begun then keeps its answer.
     let canonical = match decide {
         Decide::Log if is_planned => {
@@ -252,6 +250,7 @@ fn fingerprint(request: &BeginTransaction, is_planned: bool) -> String {
         Decide::Log => serde_json::to_vec(&(branches, hold)),
         decide => serde_json::to_vec(&(branches, hold, decide)),
     };
-    let canonical = canonical.expect("text keys only");
-    Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(canonical.expect("text keys only"));
+    let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
 }

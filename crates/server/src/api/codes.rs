@@ -166,8 +166,7 @@ codes! {
         "Use a number within the range.";
     NOT_EDITABLE "not_editable" 422 "An edit cannot change that"
         "An edit gives a branch of a service other calls. Its resource, kind, place and retries \
-         stay as they are, a step that can be undone stays so, and its calls use only outputs that \
-         the branch used before."
+         stay as they are, and a step that can be undone stays so."
         "Change calls alone; or resolve the branch, or abort the transaction.";
     BAD_SAGA "bad_saga" 422 "The definition cannot run"
         "The message says what is wrong, each with a code that docs/sagas.md explains."
@@ -261,7 +260,8 @@ codes! {
          passing trouble; the message shows it."
         "Mend the call, or the service.";
     MISSING_OUTPUT "missing_output" 409 "An output has not what is used of it"
-        "A step's call uses a field that an earlier branch's output does not have. It was not made."
+        "A call uses a field that an earlier branch's output does not have. It was not made, and \
+         an edit that asks for it changes nothing."
         "Use what the service really answers; `handfast tx show` prints outputs.";
     STEP_TIMEOUT "step_timeout" 409 "A step was not done in time"
         "Its service did not answer with success before `retry` was over. What may be done is \
@@ -352,7 +352,8 @@ codes! {
         "The configured user, password or token is refused there."
         "Mend the resource's settings; see `handfast resource check`.";
     RESOURCE_DOWN "resource_down" 409 "The participant is down"
-        "It has not answered lately, so new branches are refused at once until it does."
+        "It has not answered lately, so statements and operations there are refused at once until \
+         it does."
         "Send it again under a new gid when /v1/resources shows it up.";
     PARTICIPANT_LOST "participant_lost" 409 "The participant was lost while it prepared"
         "The connection broke between the work and the vote. The branch is rolled back, now or \

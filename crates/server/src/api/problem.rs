@@ -48,6 +48,15 @@ impl Problem {
         self
     }
 
+    /// What was wrong, in one line.
+    pub fn line(&self) -> String {
+        let wire::Problem { branch, detail, .. } = &*self.0;
+        match branch {
+            Some(branch) => format!("branch {branch}: {detail}"),
+            None => detail.clone(),
+        }
+    }
+
     /// The problem that a transaction was aborted.
     pub fn aborted(transaction: wire::Transaction) -> Self {
         let reason = transaction.reason.clone().unwrap_or(wire::AbortReason {

@@ -12,7 +12,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{Api, Problem, body, codes, named::Named, transactions};
-use crate::{driver::now_ms, sagas::NotKept};
+use crate::{
+    driver::now_ms,
+    sagas::{Kept, NotKept},
+};
 
 /// Most findings that a problem tells.
 const FINDINGS_MAX: usize = 8;
@@ -60,7 +63,7 @@ pub(super) async fn apply(
     let node = api.node.clone();
     let kept = tokio::task::spawn_blocking(move || node.sagas().keep(saga)).await;
     match kept {
-        Ok(Ok(kept)) => Ok(Json(wire::Saga::clone(&kept))),
+        Ok(Ok(kept)) => Ok(Json(kept.saga.clone())),
         Ok(Err(why @ NotKept::VersionTaken)) => {
             Err(Problem::new(&codes::SAGA_VERSION_TAKEN, why.to_string()))
         }
@@ -95,7 +98,7 @@ pub(super) async fn show(
 ) -> Result<Json<wire::Saga>, Problem> {
     let Query(Which { version }) =
         which.map_err(|e| Problem::new(&codes::BAD_QUERY, e.body_text()))?;
-    Ok(Json(wire::Saga::clone(&*saga(&api, &name, version)?)))
+    Ok(Json(saga(&api, &name, version)?.saga.clone()))
 }
 
 /// Sends `POST /v1/sagas/{name}:run` to its verb.
@@ -128,12 +131,13 @@ async fn run(api: &Api, name: &str, request: Request) -> Result<Response, Proble
     let trace = transactions::trace(request.headers()).to_owned();
     let wire::RunSaga { gid, input, version, wait, ack } = body::json_or_empty(request).await?;
     let saga = saga(api, name, version)?;
-    let wanted = handfast_saga::begin(&saga.definition, gid, input)
-        .map_err(|findings| found(&codes::BAD_INPUT, &findings))?;
-    transactions::run(api, wire::BeginTransaction { wait, ack, ..wanted }, &trace).await
+    let wanted = saga.begin(gid, input).map_err(|findings| found(&codes::BAD_INPUT, &findings))?;
+    let wire::SagaDefinition { name, version, .. } = &saga.saga.definition;
+    let wanted = wire::BeginTransaction { wait, ack, ..wanted };
+    transactions::run(api, wanted, &trace, Some(format!("{name}@{version}"))).await
 }
 
-fn saga(api: &Api, name: &str, version: Option<u32>) -> Result<Arc<wire::Saga>, Problem> {
+fn saga(api: &Api, name: &str, version: Option<u32>) -> Result<Arc<Kept>, Problem> {
     api.node.sagas().get(name, version).ok_or_else(|| {
         let version = version.map(|version| format!(" in version {version}"));
         let detail = format!("no saga is called {name:?}{}", version.unwrap_or_default());

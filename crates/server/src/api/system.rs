@@ -7,13 +7,12 @@ use axum::{
     response::IntoResponse,
 };
 use handfast_client::wire;
-use handfast_core::{id::BranchId, pact::Message};
-use handfast_participants::http::words::MESSAGES_MAX;
-use serde::{Deserialize, Serialize};
+use handfast_core::id::BranchId;
+use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::{Api, Problem, body, codes, named::Named};
-use crate::stop_point;
+use crate::{inbox::Incoming, stop_point};
 
 /// What a check of a resource found.
 #[derive(Serialize, ToSchema)]
@@ -35,7 +34,7 @@ pub(super) struct Decision {
     responses((status = 200, description = "All of them.", body = Vec<wire::Resource>))
 )]
 pub(super) async fn resources(State(api): State<Api>) -> Json<Vec<wire::Resource>> {
-    Json(api.node.resources())
+    Json(api.node.resources().await)
 }
 
 /// Sends `POST /v1/resources/{name}:check` to its verb.
@@ -75,14 +74,6 @@ pub(super) async fn inquire(
     Ok(Json(Decision { decision: api.node.inquire(id).await? }))
 }
 
-/// What peers say to each other.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct Messages {
-    /// At most 64, in the words of docs/participant-protocol.md.
-    #[schema(value_type = Vec<Object>)]
-    messages: Vec<Message>,
-}
-
 /// How many messages were taken.
 #[derive(Serialize, ToSchema)]
 pub(super) struct Taken {
@@ -93,20 +84,17 @@ pub(super) struct Taken {
 /// Takes messages of shards about transactions that they can finish without this node.
 #[utoipa::path(
     post, path = "/v1/messages", tag = "participants",
-    request_body = Messages,
+    request_body = Incoming,
     responses((status = 200, description = "Some of them may be taken.", body = Taken))
 )]
 pub(super) async fn messages(
     State(api): State<Api>,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
-    let Messages { messages } = body::json(request).await?;
-    if messages.len() > MESSAGES_MAX {
-        let detail = format!("{} messages; the limit is {MESSAGES_MAX}", messages.len());
-        return Err(Problem::new(&codes::WRONG_SHAPE, detail));
-    }
+    let messages: Incoming = body::json(request).await?;
+    messages.check()?;
     stop_point::reach("messages_taken");
-    Ok(Json(Taken { taken: api.node.receive(messages)? }))
+    Ok(Json(Taken { taken: api.node.receive(&messages)? }))
 }
 
 /// This document.
@@ -161,5 +149,5 @@ pub(super) async fn readyz(State(api): State<Api>) -> Result<&'static str, Probl
 )]
 pub(super) async fn metrics(State(api): State<Api>) -> impl IntoResponse {
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], api.node.metrics())
+    ([(header::CONTENT_TYPE, kind)], api.node.metrics().await)
 }

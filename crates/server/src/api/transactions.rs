@@ -44,16 +44,21 @@ use crate::{
 pub(super) async fn begin(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
     let trace = trace(request.headers()).to_owned();
     let wanted: wire::BeginTransaction = body::json(request).await?;
-    run(&api, wanted, &trace).await
+    run(&api, wanted, &trace, None).await
 }
 
-/// Runs it, in the name of the caller whose trace it is.
+/// Runs it, in the name of the caller whose trace it is. `saga`, with its version, is what it was
+/// made from.
 pub(super) async fn run(
     api: &Api,
     wanted: wire::BeginTransaction,
     trace: &str,
+    saga: Option<String>,
 ) -> Result<Response, Problem> {
-    let begin = api.rules.begin(wanted, trace, now_ms())?;
+    let mut begin = api.rules.begin(wanted, trace, now_ms())?;
+    if let Some(terms) = &mut begin.terms {
+        terms.saga = saga;
+    }
     note_gid(&begin.gid);
     Ok(outcome(api.node.begin(begin).await?))
 }

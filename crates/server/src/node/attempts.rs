@@ -3,7 +3,7 @@
 //! For timelines only: it is forgotten with the run and with the process. There is one for each
 //! open run, so it is kept small.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use handfast_core::transaction::Index;
 
@@ -12,6 +12,9 @@ use crate::driver::now_ms;
 
 /// Most attempts that are remembered of one run; older ones are forgotten.
 const ATTEMPTS_MAX: usize = 32;
+/// The same while so many runs are open that it is their memory that counts.
+const ATTEMPTS_OF_MANY: usize = 1;
+const MANY: usize = 4_096;
 /// Longest answer that is remembered, in bytes.
 const ANSWER_BYTES_MAX: usize = 200;
 
@@ -24,8 +27,8 @@ pub(super) struct Attempt {
     pub(super) call: Call,
     /// When, in ms since 1970.
     pub(super) at_ms: u64,
-    /// How long the answer took, in ms; none while it is awaited.
-    took_ms: Option<u32>,
+    /// One more than the ms that the answer took; none while it is awaited.
+    took: Option<NonZeroU32>,
     /// Why that was not success, shortened; none if it was.
     pub(super) answer: Option<Box<str>>,
 }
@@ -33,24 +36,24 @@ pub(super) struct Attempt {
 impl Attempt {
     /// How long the answer took, in ms; none while it is awaited.
     pub(super) fn took_ms(&self) -> Option<u64> {
-        self.took_ms.map(u64::from)
+        self.took.map(|took| u64::from(took.get() - 1))
     }
 }
 
 /// Those of one run, oldest first.
 #[derive(Default)]
-pub(super) struct Attempts(Vec<Attempt>);
+pub(super) struct Attempts(Box<[Attempt]>);
 
 impl Attempts {
-    pub(super) fn asked(&mut self, branch: Index, call: Call) {
-        if self.0.len() >= ATTEMPTS_MAX {
-            self.0.remove(0);
-        }
-        if self.0.is_empty() {
-            // Most runs end after a few attempts; a vector of its own accord begins with four.
-            self.0.reserve_exact(1);
-        }
-        self.0.push(Attempt { branch, call, at_ms: now_ms(), took_ms: None, answer: None });
+    /// `open` says how many runs are.
+    pub(super) fn asked(&mut self, branch: Index, call: Call, open: usize) {
+        let most = if open > MANY { ATTEMPTS_OF_MANY } else { ATTEMPTS_MAX };
+        let mut all = std::mem::take(&mut self.0).into_vec();
+        all.drain(..(all.len() + 1).saturating_sub(most));
+        // Of its own accord a vector makes room for four.
+        all.reserve_exact(1);
+        all.push(Attempt { branch, call, at_ms: now_ms(), took: None, answer: None });
+        self.0 = all.into();
     }
 
     /// `fault` says why the last attempt of this kind did not succeed, if it did not.
@@ -62,15 +65,16 @@ impl Attempts {
         fault: Option<&str>,
     ) {
         let is_open =
-            |one: &&mut Attempt| one.branch == branch && one.call == call && one.took_ms.is_none();
+            |one: &&mut Attempt| one.branch == branch && one.call == call && one.took.is_none();
         if let Some(attempt) = self.0.iter_mut().rev().find(is_open) {
-            attempt.took_ms = Some(u32::try_from(took.as_millis()).unwrap_or(u32::MAX));
+            let ms = u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+            attempt.took = NonZeroU32::new(ms.saturating_add(1));
             attempt.answer = fault.map(shortened);
         }
     }
 
     pub(super) fn all(&self) -> Vec<Attempt> {
-        self.0.clone()
+        self.0.to_vec()
     }
 }
 
@@ -86,7 +90,7 @@ mod tests {
     fn the_newest_attempts_are_remembered_with_their_answers() {
         let mut attempts = Attempts::default();
         for branch in 0..=ATTEMPTS_MAX as u8 {
-            attempts.asked(branch, Call::Do);
+            attempts.asked(branch, Call::Do, 1);
         }
         let long = "é".repeat(ANSWER_BYTES_MAX);
         attempts.answered(1, Call::Do, Duration::from_millis(7), Some(&long));
@@ -99,7 +103,18 @@ mod tests {
     }
 
     #[test]
+    fn of_many_runs_less_is_remembered() {
+        let mut attempts = Attempts::default();
+        for branch in 0..ATTEMPTS_MAX as u8 {
+            attempts.asked(branch, Call::Do, MANY);
+        }
+        attempts.asked(99, Call::Do, MANY + 1);
+        let branches: Vec<_> = attempts.all().iter().map(|attempt| attempt.branch).collect();
+        assert_eq!(branches, [99]);
+    }
+
+    #[test]
     fn an_attempt_takes_little_memory() {
-        assert!(size_of::<Attempt>() <= 40, "{}", size_of::<Attempt>());
+        assert!(size_of::<Attempt>() <= 32, "{}", size_of::<Attempt>());
     }
 }

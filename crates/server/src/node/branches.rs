@@ -13,7 +13,7 @@ use handfast_core::{
     pact::Pact,
     plan::Verb,
     retry,
-    transaction::{Index, Input},
+    transaction::{Index, Input, Tried},
     vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
     work::Work,
 };
@@ -51,18 +51,15 @@ impl Call {
         within: Duration,
         pact: Option<Pact>,
     ) {
-        let mut vote = VoteOnce { call: &self, sent: false };
+        let mut vote = VoteOnce::new(&self);
         let Some(resource) = self.resource() else {
             return vote
                 .send(Vote::No(refusal("unknown_resource", "it is not configured any more")));
         };
-        if let Some(fault) = resource.down() {
-            return vote.send(Vote::No(refusal("resource_down", &fault)));
-        }
         let prepared = match (work, &self.filling) {
             (Work::Calls(_), Some(filling)) => {
-                let vote = self.reserve(&resource, filling, within).await;
-                Prepared { vote, rows: Vec::new() }
+                let reserved = self.reserve(&resource, filling, within, &mut vote).await;
+                Prepared { vote: reserved, rows: Vec::new() }
             }
             (Work::Sql(sql), Some(filling)) => match filling.sql(sql) {
                 Ok(sql) => self.work(&resource, Work::Sql(sql), one_phase, within, pact).await,
@@ -86,7 +83,7 @@ impl Call {
         vote.send(prepared.vote);
     }
 
-    /// Does the work and prepares it, or holds it open.
+    /// Does the work and prepares it, or holds it open; not where nobody answers.
     async fn work(
         &self,
         resource: &Resource,
@@ -95,6 +92,10 @@ impl Call {
         within: Duration,
         pact: Option<Pact>,
     ) -> Prepared {
+        if let Some(fault) = resource.down() {
+            let vote = Vote::No(refusal("resource_down", &fault));
+            return Prepared { vote, rows: Vec::new() };
+        }
         let kind = if one_phase { metrics::Call::Hold } else { metrics::Call::Prepare };
         let asked = self.ask(resource, kind);
         stop_point::reach(format_args!("before_prepare.{}", self.branch));
@@ -113,19 +114,32 @@ impl Call {
         prepared
     }
 
-    /// Tries a reservation until it answers or there is no time left. It is lost only if a try may
-    /// have arrived.
-    async fn reserve(&self, resource: &Arc<Resource>, filling: &Filling, within: Duration) -> Vote {
+    /// Tries a reservation until it answers or there is no time left; a service that is down may
+    /// come back. It is lost only if a try may have arrived.
+    async fn reserve(
+        &self,
+        resource: &Arc<Resource>,
+        filling: &Filling,
+        within: Duration,
+        tried: &mut VoteOnce<'_>,
+    ) -> Vote {
         let call = match filling.call(Verb::Try, self.branch) {
             Ok(call) => call,
             Err(missing) => return Vote::No(missing),
         };
         let until = Instant::now() + within;
-        let (mut may_be_there, mut tries) = (false, 0);
+        let (mut may_be_there, mut rounds) = (false, 0);
         loop {
-            tries += 1;
-            let left = until.saturating_duration_since(Instant::now());
-            let reply = self.call(resource, filling, Verb::Try, call.clone(), tries, left).await;
+            rounds += 1;
+            tried.since = Instant::now();
+            let reply = match resource.down() {
+                Some(fault) => Reply::Unsent(fault),
+                None => {
+                    tried.tries += 1;
+                    let (tries, left) = (tried.tries, until.saturating_duration_since(tried.since));
+                    self.call(resource, filling, Verb::Try, call.clone(), tries, left).await
+                }
+            };
             let (was_there, arrived) = (may_be_there, !matches!(reply, Reply::Unsent(_)));
             may_be_there |= arrived;
             let (wait_ms, why) = match reply {
@@ -138,7 +152,7 @@ impl Call {
                     return Vote::Lost(Refusal { code, message, cause });
                 }
                 Reply::InProgress(after_ms) => (after_ms, "it works on it".to_owned()),
-                Reply::Unsent(why) | Reply::Unknown(why) => (retry::backoff_ms(tries), why),
+                Reply::Unsent(why) | Reply::Unknown(why) => (retry::backoff_ms(rounds), why),
             };
             let wait = Duration::from_millis(wait_ms);
             if wait >= until.saturating_duration_since(Instant::now()) {
@@ -150,7 +164,7 @@ impl Call {
     }
 
     pub(super) async fn commit(self, proof: Proof, one_phase: bool) {
-        let mut ack = AckOnce { call: &self, sent: false };
+        let mut ack = AckOnce { call: &self, sent: false, since: Instant::now() };
         let Some(resource) = self.open_resource(&mut ack) else { return };
         if let Some(filling) = self.reservation() {
             return ack.send(self.tell(&resource, filling, Verb::Confirm).await, &resource);
@@ -174,7 +188,7 @@ impl Call {
             prepare.abort();
             let _ = prepare.await;
         }
-        let mut ack = AckOnce { call: &self, sent: false };
+        let mut ack = AckOnce { call: &self, sent: false, since: Instant::now() };
         let Some(resource) = self.open_resource(&mut ack) else { return };
         if let Some(filling) = self.reservation() {
             return ack.send(self.tell(&resource, filling, Verb::Cancel).await, &resource);
@@ -294,13 +308,26 @@ impl Asked<'_> {
 struct VoteOnce<'a> {
     call: &'a Call,
     sent: bool,
+    /// Of a reservation: how often it was tried.
+    tries: u32,
+    /// When the last try began.
+    since: Instant,
 }
 
-impl VoteOnce<'_> {
+impl<'a> VoteOnce<'a> {
+    fn new(call: &'a Call) -> Self {
+        Self { call, sent: false, tries: 0, since: Instant::now() }
+    }
+
     fn send(&mut self, vote: Vote) {
         self.sent = true;
-        let Call { inner, gid, run, branch, .. } = self.call;
-        inner.send(gid, Input::Voted { run: *run, branch: *branch, vote });
+        let Call { inner, gid, run, branch, filling, .. } = self.call;
+        // Only a plan's records tell of it.
+        let tried = filling.as_ref().map(|_| Tried {
+            times: self.tries.max(1),
+            last_ms: u32::try_from(self.since.elapsed().as_millis()).unwrap_or(u32::MAX),
+        });
+        inner.send(gid, Input::Voted { run: *run, branch: *branch, vote, tried });
     }
 }
 
@@ -319,6 +346,7 @@ impl Drop for VoteOnce<'_> {
 struct AckOnce<'a> {
     call: &'a Call,
     sent: bool,
+    since: Instant,
 }
 
 impl AckOnce<'_> {
@@ -336,7 +364,8 @@ impl AckOnce<'_> {
     fn give(&mut self, ack: Ack) {
         self.sent = true;
         let Call { inner, gid, run, branch, .. } = self.call;
-        inner.send(gid, Input::Acked { run: *run, branch: *branch, ack });
+        let took_ms = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        inner.send(gid, Input::Acked { run: *run, branch: *branch, ack, took_ms });
     }
 }
 

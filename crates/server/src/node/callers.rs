@@ -19,8 +19,14 @@ use tokio::sync::oneshot;
 
 use super::{Inner, Rejected, view};
 
-/// What the machine answers, or why it was not asked.
-pub(super) type Answered = Result<Answer, Rejected>;
+/// What a caller is told, or why the machine was not asked.
+pub(super) type Answered = Result<Told, Rejected>;
+
+/// What the machine answers, and of a plan how its branches were then.
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    pub(super) branches: Vec<wire::BranchView>,
+}
 
 /// Everyone who waits.
 #[derive(Default)]
@@ -28,7 +34,6 @@ pub(super) struct Callers {
     last: AtomicU64,
     answers: Mutex<HashMap<RequestId, oneshot::Sender<Answered>>>,
     results: Mutex<HashMap<RunId, BTreeMap<Index, Vec<Rows>>>>,
-    branches: Mutex<HashMap<RequestId, Vec<wire::BranchView>>>,
 }
 
 /// One who waits; leaving, however it happens, frees the place.
@@ -39,7 +44,7 @@ pub(super) struct Waiting {
 }
 
 impl Callers {
-    /// Makes a place for an answer; with a run, for the rows of its branches too.
+    /// Makes a place for an answer; with a run, for the rows that its branches return too.
     pub(super) fn wait(
         self: &Arc<Self>,
         run: Option<RunId>,
@@ -54,7 +59,9 @@ impl Callers {
     }
 
     pub(super) fn answer(&self, request: RequestId, answer: Answered) {
-        if let Some(waiting) = lock(&self.answers).remove(&request) {
+        // Not under the lock: who is woken takes it first of all, to leave.
+        let waiting = lock(&self.answers).remove(&request);
+        if let Some(waiting) = waiting {
             // A caller who left needs no answer.
             let _ = waiting.send(answer);
         }
@@ -66,15 +73,6 @@ impl Callers {
             && let Some(results) = lock(&self.results).get_mut(&run)
         {
             results.insert(branch, rows);
-        }
-    }
-
-    /// Keeps how the branches are when a caller is answered, until it takes them.
-    pub(super) fn keep_branches(&self, request: RequestId, branches: Vec<wire::BranchView>) {
-        // Held over both, so that one who leaves meanwhile leaves nothing behind.
-        let answers = lock(&self.answers);
-        if answers.contains_key(&request) {
-            lock(&self.branches).insert(request, branches);
         }
     }
 
@@ -111,11 +109,6 @@ pub(super) fn refuse(inner: &Inner, refused: Vec<Refused<Transaction>>) {
 }
 
 impl Waiting {
-    /// How the branches were when the answer was given, if that is known.
-    pub(super) fn take_branches(&mut self) -> Option<Vec<wire::BranchView>> {
-        lock(&self.callers.branches).remove(&self.request)
-    }
-
     /// The rows of the run's branches, by the branches' `names`.
     pub(super) fn take_results(
         &mut self,
@@ -133,7 +126,6 @@ impl Waiting {
 impl Drop for Waiting {
     fn drop(&mut self) {
         lock(&self.callers.answers).remove(&self.request);
-        lock(&self.callers.branches).remove(&self.request);
         if let Some(run) = self.run {
             lock(&self.callers.results).remove(&run);
         }

@@ -6,7 +6,7 @@ use handfast_client::wire;
 use handfast_core::{
     id::RequestId,
     machine::{Machine, Output},
-    transaction::{AckWhen, Answer, Effect, Index, Input, Transaction},
+    transaction::{AckWhen, Answer, Effect, Index, Input, KnownBranch, Transaction, Voted},
 };
 use handfast_log::Addressed;
 use tokio::sync::oneshot;
@@ -83,8 +83,34 @@ impl Node {
             || Rejected::WrongState("its branches are all plain ones that prepare".into());
         let known = saved.known.ok_or_else(no_plan)?;
         let plan = known.plan.ok_or_else(no_plan)?;
+        let is_decided = known.decision.is_some();
+        let output = |branch: &KnownBranch| match branch.vote {
+            Voted::Yes => Some(branch.proof.0.clone()),
+            _ => is_decided.then(String::new),
+        };
+        let outputs = known.branches.iter().map(output).collect();
         let named = known.branches.into_iter().map(|branch| (branch.name, branch.resource));
-        Ok(Present { gid: gid.into(), branches: named.collect(), plan })
+        Ok(Present { gid: gid.into(), branches: named.collect(), plan, outputs })
+    }
+
+    /// The branches that are stuck; those at one resource, if one is named. Not those that ended
+    /// against the decision: each of them needs a look of its own.
+    ///
+    /// # Errors
+    /// There are none.
+    pub async fn stuck(&self, gid: &str, at: Option<&str>) -> Result<Vec<String>, Rejected> {
+        let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let view = self.inner.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
+        let stuck = view.branches.into_iter().filter(|branch| {
+            let is_there = at.is_none_or(|at| branch.resource == at);
+            is_there && branch.state == wire::BranchState::Stuck
+        });
+        let stuck: Vec<_> = stuck.map(|branch| branch.name).collect();
+        if stuck.is_empty() {
+            let place = at.map(|at| format!(" at {at}")).unwrap_or_default();
+            return Err(Rejected::WrongState(format!("no branch of it is stuck{place}")));
+        }
+        Ok(stuck)
     }
 
     /// Adds a branch to an open transaction. Whether it is taken, and done, if it is a step whose
@@ -125,7 +151,7 @@ impl Node {
         let sent = Addressed { stream: Arc::from(gid), input, fresh: false };
         self.inner.driver.try_send(sent)?;
         match tokio::time::timeout(Duration::from_millis(wait_ms), answered).await {
-            Ok(Ok(answer)) => answer.map(Some),
+            Ok(Ok(told)) => told.map(|told| Some(told.answer)),
             Ok(Err(_)) | Err(_) => Ok(None),
         }
     }
@@ -148,8 +174,8 @@ fn input(request: RequestId, command: Command, branch: Option<Index>, by: &str) 
         Command::Commit { .. } => Input::CommitAsked { request },
         Command::Abort { reason } => Input::AbortAsked { request, reason: signed(reason) },
         Command::Retry { .. } => Input::RetryAsked { request, branch },
-        Command::Edit { work, reason, .. } => {
-            Input::Edit { request, branch: named, work, reason: signed(reason) }
+        Command::Edit { work, uses, reason, .. } => {
+            Input::Edit { request, branch: named, work, uses, reason: signed(reason) }
         }
         Command::Resolve { committed, reason, .. } => {
             Input::Resolved { request, branch: named, committed, reason: signed(reason) }

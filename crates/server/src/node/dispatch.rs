@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use handfast_client::wire;
 use handfast_core::{
-    id::{RequestId, RunId},
+    id::RunId,
     plan::{Given, Verb},
     retry,
     transaction::{Answer, Decision, Effect, Index, Timer, Transaction},
@@ -24,6 +25,7 @@ use super::{
     lanes,
     metrics::Outcome,
     requests::{self, Request},
+    resource::Place,
 };
 use crate::{driver::now_ms, stop_point};
 
@@ -77,18 +79,21 @@ impl Turn<'_> {
                     }
                     Answer::Aborted(_) => {
                         self.told = Some((Arc::clone(&gid), Outcome::Aborted));
-                        self.plan_aborted(&gid);
                     }
                     Answer::Taken => self.settle_lanes(&gid),
                     _ => {}
                 }
-                self.show_branches(&gid, request, &answer);
-                self.inner.reply(request, answer);
+                let branches = self.branches(&gid, &answer).unwrap_or_default();
+                self.inner.reply(request, answer, branches);
             }
-            Effect::Arm { timer, after_ms } => self.arm(gid, timer, after_ms),
+            Effect::Arm { timer, after_ms } => {
+                let awaited = self.awaited(&gid, timer);
+                self.arm(gid, timer, after_ms, awaited);
+            }
             Effect::ArmAt { timer, at_ms } => {
-                self.arm(gid, timer, at_ms.saturating_sub(now_ms()));
+                self.arm(gid, timer, at_ms.saturating_sub(now_ms()), None);
             }
+            Effect::Recall { run } => self.decided(run, Outcome::Aborted),
             Effect::Close { run } => self.close(&gid, run),
             Effect::Alarm { branch, detail } => {
                 self.inner.metrics.heuristic();
@@ -113,16 +118,13 @@ impl Turn<'_> {
     }
 
     /// The caller of a plan is shown its branches, while the machine is still at hand.
-    fn show_branches(&self, gid: &str, request: RequestId, answer: &Answer) {
+    fn branches(&self, gid: &str, answer: &Answer) -> Option<Vec<wire::BranchView>> {
         if !matches!(answer, Answer::Committed | Answer::Aborted(_) | Answer::Held) {
-            return;
+            return None;
         }
-        let Some((saved, live)) = self.partition.machine(gid) else { return };
-        if saved.known.as_ref().is_some_and(|known| known.plan.is_some())
-            && let Some(view) = self.inner.view(gid, saved, live)
-        {
-            self.inner.callers.keep_branches(request, view.branches);
-        }
+        let (saved, live) = self.partition.machine(gid)?;
+        saved.known.as_ref()?.plan.as_ref()?;
+        self.inner.view(gid, saved, live).map(|view| view.branches)
     }
 
     /// What branches that prepare are told.
@@ -193,12 +195,23 @@ impl Turn<'_> {
         }
     }
 
-    fn arm(&self, gid: Arc<str>, timer: Timer, after_ms: u64) {
+    fn arm(&self, gid: Arc<str>, timer: Timer, after_ms: u64, awaited: Option<Place>) {
         let after_ms = jittered(timer, after_ms, || self.cap_ms(&gid, timer));
         let armed = self.inner.driver.arm(after_ms, gid, timer);
-        if let Some(useless) = self.inner.runs.keep_timer(run_of(timer), timer, armed) {
+        if let Some(useless) = self.inner.runs.keep_timer(run_of(timer), timer, armed, awaited) {
             self.inner.driver.disarm(useless);
         }
+    }
+
+    /// Which resource is asked again when a timer is over.
+    fn awaited(&self, gid: &str, timer: Timer) -> Option<Place> {
+        let known = self.partition.machine(gid)?.0.known.as_ref()?;
+        let name = match timer {
+            Timer::Retry(_, branch) => &known.branches.get(usize::from(branch))?.resource,
+            Timer::Deadline(_) => &known.plan.as_ref()?.terms.ask.as_ref()?.resource,
+            Timer::Votes(_) | Timer::Lead(_) => return None,
+        };
+        self.inner.place_of(name)
     }
 
     /// The longest wait that a branch's patience asks for.
@@ -242,14 +255,6 @@ impl Turn<'_> {
         match self.partition.look(gid).ok()??.0.known?.decision? {
             Decision::Commit => Some(Outcome::Committed),
             Decision::Abort(_) => Some(Outcome::Aborted),
-        }
-    }
-
-    /// Steps of it may wait in line that nobody was told to undo.
-    fn plan_aborted(&self, gid: &str) {
-        let known = self.partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
-        if let Some(known) = known.filter(|known| known.plan.is_some()) {
-            self.decided(known.run, Outcome::Aborted);
         }
     }
 

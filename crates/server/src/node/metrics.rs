@@ -1,6 +1,6 @@
 //! What Prometheus sees.
 
-use std::{fmt::Write as _, sync::Arc, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use handfast_client::wire;
 use handfast_core::{plan::Verb, transaction::Answer, vote::Reply};
@@ -13,8 +13,6 @@ use prometheus_client::{
     },
     registry::Registry,
 };
-
-use super::resource::Resource;
 
 /// Counters of this run of the node.
 pub(super) struct Metrics {
@@ -243,11 +241,11 @@ impl Metrics {
     }
 
     /// Everything as text: the counters, and the gauges as they are now.
-    pub(super) fn text<'a>(
+    pub(super) fn text(
         &self,
         open: usize,
         messages: (u64, u64),
-        resources: impl Iterator<Item = &'a Arc<Resource>>,
+        resources: &[wire::Resource],
     ) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -256,8 +254,7 @@ impl Metrics {
         text.truncate(text.trim_end().trim_end_matches("# EOF").len());
         gauge(&mut text, "transactions_open", "Transactions that are not finished");
         let _ = writeln!(text, "handfast_transactions_open {open}");
-        let resources: Vec<wire::Resource> = resources.map(|one| one.view()).collect();
-        let gauges: [Gauge; 5] = [
+        let gauges: [Gauge; 6] = [
             ("resource_up", "Whether it answered last time", |one| {
                 Some(u64::from(one.health == wire::Health::Up))
             }),
@@ -267,10 +264,11 @@ impl Metrics {
             ("resource_oldest_in_doubt_milliseconds", "Age of the oldest of ours", |one| {
                 one.oldest_in_doubt_ms
             }),
+            ("resource_stuck", "Transactions that wait for an operator there", |one| one.stuck),
         ];
         for (name, help, value) in gauges {
             gauge(&mut text, name, help);
-            for one in &resources {
+            for one in resources {
                 if let Some(value) = value(one) {
                     let _ = writeln!(text, "handfast_{name}{{resource=\"{}\"}} {value}", one.name);
                 }

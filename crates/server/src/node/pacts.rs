@@ -1,6 +1,10 @@
 //! Transactions that others can finish without this node: whom they name, and what they say.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use handfast_client::wire::Decide;
 use handfast_core::{
@@ -9,7 +13,11 @@ use handfast_core::{
     transaction::{BranchSpec, Input},
 };
 use handfast_log::Addressed;
-use handfast_participants::{Settings, http};
+use handfast_participants::{
+    Finding, Level, Settings,
+    http::{self, Caller, words::Check},
+};
+use hyper::Method;
 
 use super::{
     Inner, Rejected,
@@ -17,15 +25,20 @@ use super::{
 };
 use crate::{
     driver::NotTaken,
-    outbox::{Outbox, Strangers},
+    inbox::{Incoming, Strangers},
+    outbox::Outbox,
 };
 
 /// Acceptors besides the node where nobody says: one fault is survived.
 const ACCEPTORS: usize = 2;
+/// Most time to ask a shard whom it knows.
+const CHECK_WITHIN: Duration = Duration::from_secs(5);
 
 /// The shards that this node sends messages to, and the acceptors among them.
 pub(super) struct Pacts {
     outboxes: BTreeMap<String, Outbox>,
+    /// How they are asked whom they know.
+    callers: BTreeMap<String, Caller>,
     /// Those that are configured; if none are, the first that speak with peers.
     acceptors: Vec<String>,
     strangers: Strangers,
@@ -33,7 +46,8 @@ pub(super) struct Pacts {
 
 impl Pacts {
     pub(super) fn new(acceptors: Vec<String>) -> Self {
-        Self { outboxes: BTreeMap::new(), acceptors, strangers: Strangers::default() }
+        let (outboxes, callers) = (BTreeMap::new(), BTreeMap::new());
+        Self { outboxes, callers, acceptors, strangers: Strangers::default() }
     }
 
     /// Makes the way to a resource, if it is one that may take messages.
@@ -41,7 +55,8 @@ impl Pacts {
         if settings.url.starts_with("http") {
             let name = settings.name.clone();
             let outbox = Outbox::start(name.clone(), http::caller(settings, 1)?);
-            self.outboxes.insert(name, outbox);
+            self.outboxes.insert(name.clone(), outbox);
+            self.callers.insert(name, http::caller(settings, 1)?);
         }
         Ok(())
     }
@@ -105,6 +120,40 @@ impl Pacts {
         }
     }
 
+    /// Whether a shard knows all whom a pact with it may name: it refuses to prepare with
+    /// strangers. Nothing, if it takes part in no pact or does not answer.
+    pub(super) async fn check(
+        &self,
+        name: &str,
+        cluster: &Cluster,
+        resources: &BTreeMap<String, Arc<Resource>>,
+    ) -> Option<Finding> {
+        let answer =
+            self.callers.get(name)?.call(Method::GET, "/v1/check", Vec::new(), CHECK_WITHIN);
+        let (_, body) = answer.await.ok()?;
+        let knows = serde_json::from_slice::<Check>(&body).ok()?.knows?;
+        let speaks = |one: &&Arc<Resource>| matches!(one.speaks_with_peers(), Speaks::Yes);
+        let speaking = resources.values().filter(speaks).map(|one| &one.name);
+        let others: BTreeSet<_> = speaking.chain(&self.acceptors).filter(|o| *o != name).collect();
+        let strangers = others.iter().filter(|other| !knows.peers.contains(other));
+        let mut missing: Vec<_> = strangers.map(|other| format!("`--peer {other}=…`")).collect();
+        if !knows.any_cluster && !knows.clusters.iter().any(|known| known == cluster.as_str()) {
+            missing.push(format!("`--coordinator {cluster}=…`"));
+        }
+        let (level, message, cure) = match missing.is_empty() {
+            true => (Level::Ok, format!("it knows this node and all {} peers", others.len()), ""),
+            false => (
+                Level::Warning,
+                format!(
+                    "it has no {}: it refuses to prepare with `decide` paxos or three_phase",
+                    missing.join(", no ")
+                ),
+                "start it with all of its peers and coordinators",
+            ),
+        };
+        Some(Finding { level, code: "peers", message, cure: cure.into() })
+    }
+
     /// How many messages the shards took, and how many were dropped here.
     pub(super) fn counts(&self) -> (u64, u64) {
         let all = self.outboxes.values();
@@ -160,9 +209,9 @@ impl Inner {
 
     /// Takes messages of shards; how many. Those for which there is no room are lost: they come
     /// again.
-    pub(super) fn receive(&self, messages: Vec<Message>) -> Result<usize, NotTaken> {
+    pub(super) fn receive(&self, messages: &Incoming) -> Result<usize, NotTaken> {
         let mut taken = 0;
-        for message in messages {
+        for message in messages.understood(&self.pacts.strangers) {
             let pact = &message.pact;
             let is_mine = pact.is_sound()
                 && pact.cluster == self.cluster

@@ -10,17 +10,18 @@
 //! like one; without Q, one that was finished in between would.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
+use futures_util::{StreamExt as _, future::ready, stream};
 use handfast_core::{
     id::{BranchId, RunId},
-    transaction::{Decision, Record},
+    transaction::{Decision, Known, Record},
     vote::{Ack, Proof},
 };
-use handfast_log::{ListQuery, Log};
+use handfast_log::{Entry, Log, LogError};
 
 use super::{Inner, Rejected, metrics::Call, resource::Resource};
 use crate::driver::now_ms;
@@ -32,6 +33,12 @@ const SOON: [Duration; 4] = [Duration::from_millis(500); 4];
 const PRUNE_EVERY: Duration = Duration::from_secs(60);
 /// Most transactions pruned between two turns.
 const PRUNE_AT_ONCE: usize = 500;
+
+/// Most orphans of a resource that are finished at once.
+const FINISHED_AT_ONCE: usize = 64;
+
+/// A decision, and by branch what it handed over when it voted.
+type Told = (Decision, Vec<Proof>);
 
 /// Searches all resources now and then every `interval`, each on its own; prunes in between.
 pub(super) fn begin(inner: &Arc<Inner>, interval: Duration, retention: Duration) {
@@ -96,19 +103,22 @@ pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
     let runs = suspects.iter().map(|branch| branch.run).collect();
     let Ok(decided) = decided(inner, runs).await else { return };
     let Ok(still) = resource.scan().await else { return };
-    let orphans: Vec<_> =
-        suspects.into_iter().filter(|one| still.own.iter().any(|(id, _)| id == one)).collect();
+    let still: BTreeSet<_> = still.own.into_iter().map(|(branch, _)| branch).collect();
+    let orphans = suspects.into_iter().filter(|branch| still.contains(branch));
+    let orphans: Vec<_> = orphans
+        .filter_map(|branch| match decided.get(&branch.run) {
+            None => Some((branch, None)),
+            // What cannot be read may be a decision to commit.
+            Some(told) => Some((branch, Some(told.clone()?))),
+        })
+        .collect();
     let found = orphans.len();
-    let calls = orphans.into_iter().map(|branch| {
-        let told = decided.get(&branch.run).cloned();
+    let ends = stream::iter(orphans).map(|(branch, told)| {
         let (inner, resource) = (Arc::clone(inner), Arc::clone(resource));
         tokio::spawn(async move { finish(&inner, &resource, branch, told).await })
     });
-    let calls: Vec<_> = calls.collect();
-    let mut finished = 0;
-    for call in calls {
-        finished += usize::from(call.await.unwrap_or(false));
-    }
+    let ends = ends.buffer_unordered(FINISHED_AT_ONCE);
+    let finished = ends.filter(|end| ready(matches!(end, Ok(true)))).count().await;
     if found > 0 {
         tracing::info!(resource = resource.name, found, finished, "orphaned branches");
         // The numbers shown are those before; look again.
@@ -117,12 +127,7 @@ pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
 }
 
 /// Finishes an orphan as was decided, or rolls it back. Whether that succeeded.
-async fn finish(
-    inner: &Inner,
-    resource: &Resource,
-    branch: BranchId,
-    told: Option<(Decision, Vec<Proof>)>,
-) -> bool {
+async fn finish(inner: &Inner, resource: &Resource, branch: BranchId, told: Option<Told>) -> bool {
     let ack = match &told {
         Some((Decision::Commit, proofs)) => {
             let _call = resource.calling(Call::Commit);
@@ -153,79 +158,55 @@ pub(super) async fn gid_of(inner: &Inner, run: RunId) -> Result<Option<Arc<str>>
     if run.epoch > inner.runs.epoch {
         return Ok(None);
     }
-    let mut found = None;
-    let mark = format!("!{run}");
-    // Twice: a transaction that finishes moves to the front while the pages are read. It does so
-    // once, so the second reading finds what the first one missed.
-    for _ in 0..2 {
-        let mark = mark.clone();
-        for line in decided_lines(inner, move |other| other == mark).await? {
-            found = Some(line.name.into());
-        }
-    }
-    Ok(found)
+    let found = inner.read(move |reader| reader.marked(&Known::mark(run))).await?;
+    Ok(found.map(Into::into))
 }
 
 /// What the log says about `runs`: decisions of finished transactions too, for as long as they are
-/// kept, so that a branch that a restored backup brings back is not rolled back against them.
+/// kept, so that a branch that a restored backup brings back is not rolled back against them. None
+/// where it says something that cannot be read, or is no decision: pruned in between, or still
+/// open. The next search may see clearly.
 async fn decided(
     inner: &Inner,
-    runs: Vec<RunId>,
-) -> Result<BTreeMap<RunId, (Decision, Vec<Proof>)>, Rejected> {
-    let marks: std::collections::BTreeSet<String> =
-        runs.iter().map(|run| format!("!{run}")).collect();
-    let mut decided = BTreeMap::new();
-    for line in decided_lines(inner, move |mark| marks.contains(mark)).await? {
-        let name = line.name;
-        let entries = inner.read(move |reader| reader.stream(&name)).await?;
-        let mut case = None;
-        let before = decided.len();
-        for entry in &entries {
-            // What cannot be read may be a decision to commit: then nothing is an orphan.
-            let record = serde_json::from_str(&entry.body).map_err(|_| Rejected::Stopping)?;
-            match record {
-                Record::Delegated(begun)
-                | Record::Begun { case: begun, .. }
-                | Record::PreCommitted { case: begun, .. } => case = Some(begun),
-                Record::Decided { decision, case: own } => {
-                    if let Some(case) = own.or(case.take()) {
-                        let proofs = case.branches.into_iter().map(|branch| branch.proof);
-                        decided.insert(case.run, (decision, proofs.collect()));
-                    }
-                }
-                _ => {}
+    runs: BTreeSet<RunId>,
+) -> Result<BTreeMap<RunId, Option<Told>>, Rejected> {
+    let recorded = inner.read(move |reader| {
+        let mut recorded = BTreeMap::new();
+        for run in runs {
+            if let Some(name) = reader.marked(&Known::mark(run))? {
+                recorded.insert(run, reader.stream(&name));
             }
         }
-        if decided.len() == before {
-            // Pruned in between, or still open: the next search sees clearly.
-            return Err(Rejected::Busy);
+        Ok(recorded)
+    });
+    let told = |run, entries: Result<Vec<Entry>, LogError>| {
+        let told = entries.ok().and_then(|entries| decision(run, &entries));
+        if told.is_none() {
+            tracing::warn!(%run, "its branches are left alone: the log tells no decision");
         }
-    }
-    Ok(decided)
+        told
+    };
+    let recorded = recorded.await?.into_iter();
+    Ok(recorded.map(|(run, entries)| (run, told(run, entries))).collect())
 }
 
-/// Every recorded transaction whose run's mark is `wanted`. Reads the whole index of streams: it is
-/// called only when there is an orphan.
-async fn decided_lines(
-    inner: &Inner,
-    wanted: impl Fn(&str) -> bool + Send + 'static,
-) -> Result<Vec<handfast_log::Line>, Rejected> {
-    let read = inner.read(move |reader| {
-        let mut lines = Vec::new();
-        let mut query = ListQuery { limit: 10_000, ..ListQuery::default() };
-        loop {
-            let page = reader.list(&query)?;
-            let mark = |line: &handfast_log::Line| {
-                wanted(line.label.split(' ').next().unwrap_or_default())
-            };
-            lines.extend(page.lines.into_iter().filter(mark));
-            if page.next.is_none() {
-                return Ok(lines);
+/// The decision over a run, and what its branches handed over.
+fn decision(run: RunId, entries: &[Entry]) -> Option<Told> {
+    let mut case = None;
+    for entry in entries {
+        match serde_json::from_str(&entry.body).ok()? {
+            Record::Delegated(begun)
+            | Record::Begun { case: begun, .. }
+            | Record::PreCommitted { case: begun, .. } => case = Some(begun),
+            Record::Decided { decision, case: own } => {
+                let case = own.or(case).filter(|case| case.run == run)?;
+                let proofs = case.branches.into_iter().map(|branch| branch.proof);
+                return Some((decision, proofs.collect()));
             }
-            query.before = page.next;
+            _ => {}
         }
-    });
-    read.await
+    }
+    None
 }
 
 async fn prune(inner: &Inner, retention: Duration) {

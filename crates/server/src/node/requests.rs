@@ -140,14 +140,12 @@ impl Asked<'_> {
             }
         }
         let (run, branch, took) = (*run, *branch, self.since.elapsed());
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let input = match verb {
-            Verb::Do => {
-                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-                Input::Answered { run, branch, reply, took_ms }
-            }
+            Verb::Do => Input::Answered { run, branch, reply, took_ms },
             Verb::Ask => Input::AskedBack { run, reply },
             Verb::Undo | Verb::Deliver | Verb::Try | Verb::Confirm | Verb::Cancel => {
-                Input::Acked { run, branch, ack: ack(reply) }
+                Input::Acked { run, branch, ack: ack(reply), took_ms }
             }
         };
         let is_finished = matches!(input, Input::Acked { ack: Ack::Finished, .. });

@@ -13,11 +13,7 @@ use std::{
 };
 
 use handfast_client::wire;
-use handfast_core::{
-    plan::Kind,
-    transaction::{Index, Input, Known, Live, Timer},
-    vote::Reply,
-};
+use handfast_core::{transaction::Input, vote::Reply};
 use handfast_participants::{InDoubt, Participant, Unreachable};
 
 use prometheus_client::metrics::histogram::Histogram;
@@ -35,6 +31,9 @@ use crate::driver::{TURN_MAX, now_ms};
 const PROBE_WITHIN: Duration = Duration::from_secs(5);
 /// Between two probes of a resource that is down.
 const PROBE_EVERY: Duration = Duration::from_millis(250);
+
+/// A resource's place among all: a name that is small.
+pub(super) type Place = u16;
 
 pub(super) struct Resource {
     pub(super) name: String,
@@ -96,6 +95,13 @@ impl Drop for Calling<'_> {
             times.observe(self.since.elapsed().as_secs_f64());
         }
         self.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    pub(super) fn place_of(&self, resource: &str) -> Option<Place> {
+        let place = self.resources.keys().position(|name| name == resource)?;
+        place.try_into().ok()
     }
 }
 
@@ -219,15 +225,10 @@ impl Resource {
 
     /// Lets everything that waits for this resource go out now.
     async fn retry_waiting(&self, inner: &Inner) {
-        let name = self.name.clone();
-        let waiting = inner.ask(move |partition| {
-            let waiting = partition.machines().flat_map(|(gid, saved, live)| {
-                let timers = waiting_at(&name, saved.known.as_ref(), live);
-                timers.into_iter().map(|timer| (Arc::clone(gid), timer))
-            });
-            waiting.collect::<Vec<_>>()
-        });
-        for some in waiting.await.unwrap_or_default().chunks(TURN_MAX) {
+        // What was answered while it was down begins to wait first.
+        let _ = inner.ask(|_| ()).await;
+        let Some(place) = inner.place_of(&self.name) else { return };
+        for some in inner.runs.waiting_for(place).chunks(TURN_MAX) {
             for (gid, timer) in some {
                 inner.send(gid, Input::Fired(*timer));
             }
@@ -236,6 +237,7 @@ impl Resource {
         }
     }
 
+    /// All but what is stuck, which the log knows.
     pub(super) fn view(&self) -> wire::Resource {
         let seen = self.seen();
         let health = match (seen.is_down, seen.scanned_at_ms) {
@@ -253,6 +255,7 @@ impl Resource {
             foreign: scanned(seen.foreign),
             oldest_in_doubt_ms: seen.oldest_ms,
             scanned_at_ms: seen.scanned_at_ms,
+            stuck: None,
             calls: self.calls.load(Ordering::Relaxed),
             peer: seen.peer.clone(),
         }
@@ -261,25 +264,4 @@ impl Resource {
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The timers of a transaction that end its waiting for a resource.
-fn waiting_at(resource: &str, known: Option<&Known>, live: &Live) -> Vec<Timer> {
-    let Some(known) = known else { return Vec::new() };
-    let is_asked =
-        |branch: Index| live.telling.get(usize::from(branch)).is_some_and(|t| t.is_asked);
-    let waits = |branch: Index| match &live.voting {
-        Some(voting) => known.kind(branch) == Kind::Step && voting.vote(branch).is_none(),
-        None => known.is_pending(branch),
-    };
-    let there = (0..).zip(&known.branches).filter(|(_, branch)| branch.resource == resource);
-    let tries =
-        there.map(|(branch, _)| branch).filter(|branch| waits(*branch) && !is_asked(*branch));
-    let mut timers: Vec<_> = tries.map(|branch| Timer::Retry(known.run, branch)).collect();
-    let ask = known.plan.as_ref().and_then(|plan| plan.terms.ask.as_ref());
-    let is_asking = live.voting.as_ref().is_some_and(|voting| voting.open) && live.asks > 0;
-    if is_asking && ask.is_some_and(|ask| ask.resource == resource) {
-        timers.push(Timer::Deadline(known.run));
-    }
-    timers
 }

@@ -19,6 +19,7 @@ use handfast_core::{
 use super::{
     attempts::{Attempt, Attempts},
     metrics::{Call, Outcome},
+    resource::Place,
 };
 use crate::driver::{Armed, now_ms};
 
@@ -40,8 +41,47 @@ pub(super) struct Open {
     has_begun: bool,
     decided: Option<Outcome>,
     /// Its timers that may still run; one of a kind.
-    timers: Vec<(Timer, Armed)>,
+    timers: Box<[Kept]>,
     attempts: Attempts,
+}
+
+/// A timer that was armed.
+struct Kept {
+    what: What,
+    armed: Armed,
+    /// Which resource is asked again when it is over.
+    awaited: Option<Place>,
+}
+
+/// A timer whose run is known.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum What {
+    Votes,
+    Retry(Index),
+    Lead,
+    Deadline,
+}
+
+impl From<Timer> for What {
+    fn from(timer: Timer) -> Self {
+        match timer {
+            Timer::Votes(_) => Self::Votes,
+            Timer::Retry(_, branch) => Self::Retry(branch),
+            Timer::Lead(_) => Self::Lead,
+            Timer::Deadline(_) => Self::Deadline,
+        }
+    }
+}
+
+impl What {
+    fn of(self, run: RunId) -> Timer {
+        match self {
+            Self::Votes => Timer::Votes(run),
+            Self::Retry(branch) => Timer::Retry(run, branch),
+            Self::Lead => Timer::Lead(run),
+            Self::Deadline => Timer::Deadline(run),
+        }
+    }
 }
 
 impl Open {
@@ -52,7 +92,7 @@ impl Open {
             is_ours,
             has_begun: false,
             decided: None,
-            timers: Vec::new(),
+            timers: Box::default(),
             attempts: Attempts::default(),
         }
     }
@@ -73,17 +113,17 @@ impl Open {
 
     /// What has not been disarmed.
     pub(super) fn timers(&self) -> impl Iterator<Item = Armed> {
-        self.timers.iter().map(|(_, armed)| *armed)
+        self.timers.iter().map(|kept| kept.armed)
     }
 
-    fn keep_timer(&mut self, timer: Timer, armed: Armed) -> Option<Armed> {
-        if let Some((_, kept)) = self.timers.iter_mut().find(|(kept, _)| *kept == timer) {
-            return Some(std::mem::replace(kept, armed));
+    fn keep_timer(&mut self, timer: Kept) -> Option<Armed> {
+        if let Some(kept) = self.timers.iter_mut().find(|kept| kept.what == timer.what) {
+            return Some(std::mem::replace(kept, timer).armed);
         }
-        if self.timers.is_empty() {
-            self.timers.reserve_exact(1);
-        }
-        self.timers.push((timer, armed));
+        let mut timers = std::mem::take(&mut self.timers).into_vec();
+        timers.reserve_exact(1);
+        timers.push(timer);
+        self.timers = timers.into();
         None
     }
 }
@@ -116,14 +156,31 @@ impl Runs {
 
     /// Keeps a run's timer, so that it can be disarmed at the end. Returns one to be disarmed: the
     /// one that it replaces, or itself if the run is over.
-    pub(super) fn keep_timer(&self, run: RunId, timer: Timer, armed: Armed) -> Option<Armed> {
+    pub(super) fn keep_timer(
+        &self,
+        run: RunId,
+        timer: Timer,
+        armed: Armed,
+        awaited: Option<Place>,
+    ) -> Option<Armed> {
         match self.lock().get_mut(&run) {
             Some(open) => {
                 open.has_begun = true;
-                open.keep_timer(timer, armed)
+                open.keep_timer(Kept { what: timer.into(), armed, awaited })
             }
             None => Some(armed),
         }
+    }
+
+    /// What waits for a resource, each by the timer that ends its waiting.
+    pub(super) fn waiting_for(&self, resource: Place) -> Vec<(Arc<str>, Timer)> {
+        let is_for = |kept: &&Kept| kept.awaited == Some(resource) && !kept.armed.left().is_zero();
+        let open = self.lock();
+        let waiting = open.iter().flat_map(|(run, open)| {
+            let timers = open.timers.iter().filter(is_for);
+            timers.map(|kept| (Arc::clone(&open.gid), kept.what.of(*run)))
+        });
+        waiting.collect()
     }
 
     /// The decision goes out. How long it took, the first time that a run which began here is told.
@@ -141,9 +198,11 @@ impl Runs {
 
     /// A branch is asked.
     pub(super) fn asked(&self, run: RunId, branch: Index, call: Call) {
-        if let Some(open) = self.lock().get_mut(&run) {
+        let mut all = self.lock();
+        let count = all.len();
+        if let Some(open) = all.get_mut(&run) {
             open.has_begun = true;
-            open.attempts.asked(branch, call);
+            open.attempts.asked(branch, call, count);
         }
     }
 
@@ -175,8 +234,8 @@ impl Runs {
     /// When a timer of a run is over, in ms since 1970, if it runs.
     pub(super) fn due_ms(&self, run: RunId, wanted: Timer) -> Option<u64> {
         let open = self.lock();
-        let (_, armed) = open.get(&run)?.timers.iter().find(|(timer, _)| *timer == wanted)?;
-        let left_ms = u64::try_from(armed.left().as_millis()).ok()?;
+        let kept = open.get(&run)?.timers.iter().find(|kept| kept.what == wanted.into())?;
+        let left_ms = u64::try_from(kept.armed.left().as_millis()).ok()?;
         (left_ms > 0).then(|| now_ms() + left_ms)
     }
 
@@ -191,5 +250,16 @@ impl Runs {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_open_run_takes_little_memory() {
+        let sizes = (size_of::<Open>(), size_of::<Kept>());
+        assert!(sizes.0 <= 72 && sizes.1 <= 32, "{sizes:?}");
     }
 }

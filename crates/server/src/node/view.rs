@@ -16,7 +16,8 @@ use handfast_core::{
 
 use super::Rejected;
 
-pub(super) use list::{page, query, tell_held, voting};
+pub(super) use branch::add_calls;
+pub(super) use list::List;
 pub(super) use timeline::{add_attempts, add_timeline};
 
 /// A transaction of which this answer knows nothing but the name.
@@ -29,6 +30,7 @@ fn bare(gid: &str, outcome: wire::Outcome, state: wire::State) -> wire::Transact
         gid: gid.into(),
         outcome,
         state,
+        saga: None,
         decide: wire::Decide::Log,
         stuck: false,
         reason: None,
@@ -124,6 +126,7 @@ pub(super) fn transaction(
             view.stuck = known.is_stuck();
             view.asking = asking(known, live);
             view.decide = decide(known.pact.as_ref());
+            view.saga = known.saga().map(String::from);
             if let Some(Decision::Abort(reason)) = &known.decision {
                 view.reason = Some(abort_reason(reason));
             }

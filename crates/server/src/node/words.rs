@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handfast_client::wire;
 use handfast_core::{
     plan::{Part, Plan, Terms},
+    transaction::Index,
     work::Work,
 };
 
@@ -58,6 +59,8 @@ pub struct Present {
     pub branches: Vec<(String, String)>,
     /// What they do, in the same order.
     pub plan: Arc<Plan>,
+    /// What they have put out, as JSON; empty for nothing, none if it is not known yet.
+    pub outputs: Vec<Option<String>>,
 }
 
 /// What an operator or caller may tell an open transaction. Not `Debug`: what an edit's calls carry
@@ -87,6 +90,8 @@ pub enum Command {
         branch: String,
         /// Its calls from now on.
         work: Work,
+        /// Whose outputs they use.
+        uses: Vec<Index>,
         /// Why; kept in the log.
         reason: String,
     },

@@ -53,7 +53,7 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
         _ => Patience::None,
     };
     plan.dead_for_good = !args.restarts && matches!(args.what, What::ThreePhase | What::Paxos);
-    Ok(plan)
+    Ok(if args.refines { plan } else { plan.folded() })
 }
 
 /// What is walked, in a line.
@@ -73,7 +73,8 @@ pub fn covers(plan: &Plan) -> String {
     let faults: Vec<_> = faults.map(|(most, what)| format!("{what} {most}")).collect();
     let dead = if plan.dead_for_good { "the dead stay dead" } else { "the dead start again" };
     let budget = if faults.is_empty() { "no faults".into() } else { faults.join(", ") };
-    format!("{}; at most: {budget}; {dead}", wishes.join(", "))
+    let folds = if plan.folds { "; like branches are folded" } else { "" };
+    format!("{}; at most: {budget}; {dead}{folds}", wishes.join(", "))
 }
 
 fn decided(args: &Check, wish: Wish) -> Wish {

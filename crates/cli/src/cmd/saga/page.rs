@@ -39,6 +39,7 @@ pub fn saga(saga: &Saga) -> String {
             let _ = writeln!(text, "  {what} {ms} ms");
         }
     }
+    let _ = writeln!(text, "  Its runs: handfast tx ls --saga {name}");
     text.push('\n');
     text.push_str(&branch_table(branches));
     if !saga.findings.is_empty() {

@@ -8,9 +8,12 @@ use std::fmt::Write as _;
 
 use handfast_client::{
     Command, Handfast,
-    wire::{BranchKind, BranchState, BranchView, DryRun, State, Transaction},
+    wire::{
+        Branch, BranchKind, BranchState, BranchView, Call, CallView, DryRun, State, Transaction,
+    },
 };
 
+use super::show::call_lines;
 use crate::{
     exit::{Exit, Failure},
     output::Output,
@@ -23,10 +26,51 @@ pub async fn show(
     output: &Output,
 ) -> Result<Exit, Failure> {
     let dry = hf.dry_run(gid, command).await?;
-    let transaction = hf.get(gid).await?;
+    let mut transaction = hf.get(gid).await?;
+    if let Command::Edit(edit) = command {
+        output.talk(&edited(&edit.branch, &mut transaction));
+    }
     output.data(&dry, |dry| text(dry, &transaction));
     output.talk("nothing was done");
     Ok(Exit::Ok)
+}
+
+/// What an edited branch calls and would call; the transaction is then as it would be.
+fn edited(branch: &Branch, t: &mut Transaction) -> String {
+    let lines = |calls: &[CallView]| {
+        call_lines(calls).map(|call| format!("\n  {call}")).collect::<String>()
+    };
+    let (name, wanted) = (&branch.name, calls(branch));
+    let mut text = String::new();
+    if let Some(there) = t.branches.iter_mut().find(|there| there.name == *name) {
+        let before = std::mem::replace(&mut there.calls, wanted.clone());
+        let _ = writeln!(text, "Branch {name} calls:{}", lines(&before));
+    }
+    let _ = write!(text, "From now on branch {name} would call:{}", lines(&wanted));
+    text
+}
+
+/// A branch's calls as the node shows them.
+fn calls(branch: &Branch) -> Vec<CallView> {
+    let act = if branch.kind == Some(BranchKind::Deliver) { "deliver" } else { "do" };
+    let calls = [
+        (act, &branch.act),
+        ("undo", &branch.undo),
+        ("try", &branch.attempt),
+        ("confirm", &branch.confirm),
+        ("cancel", &branch.cancel),
+    ];
+    let view = |(verb, call): (&str, &Option<Call>)| {
+        let Call { call, headers, body } = call.as_ref()?;
+        let (headers, body) = (headers.keys().cloned().collect(), body.clone());
+        Some(CallView { verb: verb.into(), call: call.clone(), headers, body })
+    };
+    let message = branch.message.iter().map(|message| CallView {
+        verb: act.into(),
+        call: format!("message {}", message.kind),
+        ..CallView::default()
+    });
+    calls.into_iter().filter_map(view).chain(message).collect()
 }
 
 fn text(dry: &DryRun, t: &Transaction) -> String {
@@ -100,6 +144,17 @@ fn is_mixed(dry: &DryRun, t: &Transaction) -> bool {
     dry.records.iter().any(resolves)
 }
 
+/// What becomes of a step that is done, or may be.
+fn undo(b: &BranchView) -> String {
+    let BranchView { name, resource, .. } = b;
+    match b.calls.iter().find(|call| call.verb == "undo") {
+        Some(undo) => format!("undo {name} at {resource}: {}", undo.call),
+        // An older node does not tell.
+        None if b.calls.is_empty() => format!("undo {name} at {resource}, if it has an undo"),
+        None => format!("{name} at {resource} stays as it is: it has no undo"),
+    }
+}
+
 /// Nothing of timers and answers: they change nothing outside.
 fn effect(line: &str, t: &Transaction) -> Option<String> {
     let words: Vec<&str> = line.split(' ').collect();
@@ -107,13 +162,15 @@ fn effect(line: &str, t: &Transaction) -> Option<String> {
     match (words.as_slice(), place) {
         (["arm" | "reply" | "close" | "alarm", ..], _) => None,
         ([verb, _, _, "at", resource, ..], Some(b)) => {
-            Some(format!("{verb} {} at {resource}", b.name))
+            let call = b.calls.iter().find(|call| call.verb == *verb);
+            let call = call.map(|call| format!(": {}", call.call)).unwrap_or_default();
+            Some(format!("{verb} {} at {resource}{call}", b.name))
         }
         _ => Some(line.into()),
     }
 }
 
-/// What a decision leads to beyond its first effects. Whether a step has an undo is not told.
+/// What a decision leads to beyond its first effects.
 fn later(dry: &DryRun, t: &Transaction) -> Vec<String> {
     let decided = |word: &str| dry.records.iter().any(|record| record.starts_with(word));
     let is_named = |at: usize| {
@@ -126,10 +183,7 @@ fn later(dry: &DryRun, t: &Transaction) -> Vec<String> {
             b.kind == BranchKind::Step
                 && matches!(b.state, BranchState::Done | BranchState::Working)
         });
-        return done
-            .map(|b| format!("undo {} at {}, if it has an undo", b.name, b.resource))
-            .rev()
-            .collect();
+        return done.map(undo).rev().collect();
     }
     if decided("Decided commit") {
         let waits = others.filter(|b| b.kind == BranchKind::Deliver);

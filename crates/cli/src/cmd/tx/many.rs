@@ -1,18 +1,18 @@
 //! One word to all transactions that a filter names.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     io::{IsTerminal as _, Write as _},
     time::Duration,
 };
 
 use handfast_client::{
-    Handfast,
-    wire::{Bulk, BulkDone},
+    Error, Handfast,
+    wire::{Branch, Bulk, BulkDone, BulkEdit, BulkResolve, ListFilter, Outcome},
 };
 
 use crate::{
-    args::{Node, Told},
+    args::{Node, Whom},
     cmd::{patient_client, ticker::Ticker},
     exit::{Exit, Failure},
     output::{Output, table},
@@ -24,81 +24,93 @@ const LOOKED_AT: u32 = 500;
 /// A page is answered when all of it have answered.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-#[derive(Clone, Copy)]
-pub enum Verb {
+/// What is said to each.
+pub enum Word {
     Commit,
     Abort,
     Retry,
+    Edit(Box<Branch>),
+    Resolve { branch: Option<String>, outcome: Outcome },
 }
 
-impl Verb {
-    fn name(self) -> &'static str {
+impl Word {
+    fn name(&self) -> &'static str {
         match self {
             Self::Commit => "commit",
             Self::Abort => "abort",
             Self::Retry => "retry",
+            Self::Edit(_) => "edit",
+            Self::Resolve { .. } => "resolve",
+        }
+    }
+
+    /// Says it to one page.
+    async fn say(&self, hf: &Handfast, bulk: Bulk) -> Result<BulkDone, Error> {
+        let Bulk { filter, reason, dry_run } = bulk;
+        match self {
+            Self::Commit => hf.commit_all(&Bulk { filter, reason, dry_run }).await,
+            Self::Abort => hf.abort_all(&Bulk { filter, reason, dry_run }).await,
+            Self::Retry => hf.retry_all(&Bulk { filter, reason, dry_run }).await,
+            Self::Edit(branch) => {
+                let branch = Branch::clone(branch);
+                hf.edit_all(&BulkEdit { filter, branch, reason, dry_run }).await
+            }
+            Self::Resolve { branch, outcome } => {
+                let (branch, outcome) = (branch.clone(), *outcome);
+                hf.resolve_all(&BulkResolve { filter, branch, outcome, reason, dry_run }).await
+            }
         }
     }
 }
 
 /// Says how many they are, asks whether they are meant, and tells them.
-pub async fn tell(node: &Node, verb: Verb, told: Told, output: &Output) -> Result<Exit, Failure> {
+pub async fn tell(
+    node: &Node,
+    word: Word,
+    whom: Whom,
+    reason: String,
+    output: &Output,
+) -> Result<Exit, Failure> {
     let hf = patient_client(node, PATIENCE)?;
-    let (only_look, sure) = (told.dry_run, told.yes);
-    let bulk = Bulk { filter: told.filter.into(), reason: told.reason, dry_run: true };
-    if only_look || !sure {
-        let looked = pages(&hf, verb, bulk.clone(), output).await?;
+    let Whom { filter, dry_run: only_look, yes, .. } = whom;
+    let filter = ListFilter::from(filter);
+    let bulk = Bulk { filter, reason, dry_run: true };
+    if only_look || !yes {
+        let looked = pages(&hf, &word, bulk.clone(), output).await?;
         if only_look || looked.taken.is_empty() {
-            return Ok(report(&looked, verb, true, output));
+            return Ok(report(&looked, &word, true, output));
         }
-        confirm(verb, &looked)?;
+        confirm(&word, &looked)?;
     }
-    let done = pages(&hf, verb, Bulk { dry_run: false, ..bulk }, output).await?;
-    Ok(report(&done, verb, false, output))
+    let done = pages(&hf, &word, Bulk { dry_run: false, ..bulk }, output).await?;
+    Ok(report(&done, &word, false, output))
 }
 
 /// All pages as one. What fails in the middle is told together with how far it came.
 async fn pages(
     hf: &Handfast,
-    verb: Verb,
+    word: &Word,
     mut bulk: Bulk,
     output: &Output,
 ) -> Result<BulkDone, Failure> {
     let doing = if bulk.dry_run { "looking" } else { "telling" };
-    let limit = if bulk.dry_run { LOOKED_AT } else { TOLD };
-    bulk.filter.limit = Some(limit);
-    // Only the node's memory knows these, and gives one page of them: those that took the word are
-    // not in the next one.
-    let is_one_page = matches!(bulk.filter.state.as_deref(), Some("held" | "preparing"));
-    let (mut all, mut seen) = (BulkDone::default(), BTreeSet::new());
+    bulk.filter.limit = Some(if bulk.dry_run { LOOKED_AT } else { TOLD });
+    let mut all = BulkDone::default();
     let mut ticker = Ticker::new(output, None);
     loop {
-        let page = match verb {
-            Verb::Commit => hf.commit_all(&bulk).await,
-            Verb::Abort => hf.abort_all(&bulk).await,
-            Verb::Retry => hf.retry_all(&bulk).await,
-        };
-        let mut page = page.map_err(|error| {
+        let page = word.say(hf, bulk.clone()).await.map_err(|error| {
             let told = all.taken.len();
             if !bulk.dry_run && told > 0 {
                 output.talk(&format!("{told} were told before this; saying it again is safe"));
             }
             Failure::from(error)
         })?;
-        let is_full = page.taken.len() + page.refused.len() >= limit as usize;
-        page.taken.retain(|gid| seen.insert(gid.clone()));
-        let has_new = !page.taken.is_empty();
         all.taken.extend(page.taken);
         all.refused.extend(page.refused);
         let _ = ticker
             .tick(|| format!("{doing}: {} taken, {} refused", all.taken.len(), all.refused.len()));
         bulk.filter.after = page.next;
         if bulk.filter.after.is_none() {
-            match is_one_page && is_full {
-                true if bulk.dry_run => output.talk("there may be more: these are the first"),
-                true if has_new => continue,
-                _ => {}
-            }
             break;
         }
     }
@@ -107,8 +119,8 @@ async fn pages(
 }
 
 /// Fails unless a person says yes.
-fn confirm(verb: Verb, looked: &BulkDone) -> Result<(), Failure> {
-    let (verb, taken) = (verb.name(), looked.taken.len());
+fn confirm(word: &Word, looked: &BulkDone) -> Result<(), Failure> {
+    let (verb, taken) = (word.name(), looked.taken.len());
     if !std::io::stdin().is_terminal() {
         let what = format!("{verb} would be told to {taken} transactions; nothing was told");
         return Err(Failure::new(Exit::Usage, what).cure("--dry-run lists them, --yes tells them"));
@@ -128,9 +140,9 @@ fn confirm(verb: Verb, looked: &BulkDone) -> Result<(), Failure> {
     }
 }
 
-fn report(done: &BulkDone, verb: Verb, only_looked: bool, output: &Output) -> Exit {
+fn report(done: &BulkDone, word: &Word, only_looked: bool, output: &Output) -> Exit {
     output.data(done, |done| {
-        let (taken, verb) = (done.taken.len(), verb.name());
+        let (taken, verb) = (done.taken.len(), word.name());
         let refuse = refused(&done.refused);
         if !only_looked {
             return format!("{verb}: {taken} took it{refuse}\n{}", reasons(&done.refused));

@@ -6,7 +6,7 @@ mod next;
 use std::fmt::Write as _;
 
 use handfast_client::wire::{
-    BranchKind, BranchState, BranchView, Decide, State, TimelineEntry, Transaction,
+    BranchKind, BranchState, BranchView, CallView, Decide, State, TimelineEntry, Transaction,
 };
 
 use crate::output::{relative, span, table, utc};
@@ -18,6 +18,9 @@ pub fn page(t: &Transaction, now_ms: u64) -> String {
     let stuck = if t.stuck { ", STUCK" } else { "" };
     let mut text = format!("{}  {}{stuck}\n\n", t.gid, state_word(t.state));
     let _ = writeln!(text, "  {}", meaning(t, now_ms));
+    if let Some(saga) = &t.saga {
+        let _ = writeln!(text, "  A run of the saga {saga}.");
+    }
     match t.decide {
         Decide::Log => {}
         Decide::ThreePhase => {
@@ -234,8 +237,37 @@ fn row(entry: &TimelineEntry, before_ms: u64) -> Vec<String> {
         entry.position.map_or("-".into(), |position| format!("#{position}")),
         entry.what.clone(),
         entry.branch.clone().unwrap_or_default(),
-        entry.detail.clone(),
+        detail(entry),
     ]
+}
+
+/// Where a call ended, which one, after how many tries, and then what else is known.
+fn detail(entry: &TimelineEntry) -> String {
+    let (Some(call), Some(took_ms)) = (&entry.call, entry.took_ms) else {
+        return entry.detail.clone();
+    };
+    let mut text = match entry.tries {
+        Some(tries) if tries > 1 => {
+            format!("{call}, {tries} tries, the last answered after {took_ms} ms")
+        }
+        _ => format!("{call}, answered after {took_ms} ms"),
+    };
+    if !entry.detail.is_empty() {
+        let _ = write!(text, ": {}", entry.detail);
+    }
+    text
+}
+
+/// What a branch calls, one call a line.
+pub fn call_lines(calls: &[CallView]) -> impl Iterator<Item = String> + '_ {
+    calls.iter().map(|CallView { verb, call, headers, body }| {
+        let headers = match headers.is_empty() {
+            true => String::new(),
+            false => format!(" with {}", headers.join(", ")),
+        };
+        let body = body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
+        format!("{verb} {call}{headers}{body}")
+    })
 }
 
 /// Whether both tell of tries of one branch that were answered the same.

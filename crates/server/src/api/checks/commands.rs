@@ -4,6 +4,7 @@ use handfast_client::wire::{self, BranchKind};
 use handfast_core::{
     limits::REASON_BYTES_MAX,
     plan::{Kind, Part, Planned},
+    transaction::Index,
     work::Work,
 };
 
@@ -133,8 +134,8 @@ impl Rules {
             let at = present.position(&name).ok_or_else(|| {
                 Problem::new(&codes::NO_SUCH_BRANCH, "the transaction has no such branch")
             })?;
-            let work = self.edited(present, at, branch, now_ms)?;
-            Ok(Command::Edit { branch: name.clone(), work, reason })
+            let (work, uses) = self.edited(present, at, branch, now_ms)?;
+            Ok(Command::Edit { branch: name.clone(), work, uses, reason })
         };
         edited().map_err(|problem: Problem| problem.branch(&name))
     }
@@ -145,7 +146,7 @@ impl Rules {
         at: usize,
         mut branch: wire::Branch,
         now_ms: u64,
-    ) -> Result<Work, Problem> {
+    ) -> Result<(Work, Vec<Index>), Problem> {
         let Planned { part, work } = &present.plan.branches[at];
         let all = present.described(present.branches.len());
         let changed = |what: &str| {
@@ -182,13 +183,10 @@ impl Rules {
         if retry && is_tried != was_tried || undo_retry && wanted.persistence != part.persistence {
             return changed("retries");
         }
-        match wanted.uses.iter().find(|used| !part.uses.contains(used)) {
-            None => Ok(work),
-            Some(used) => {
-                let used = &present.branches[usize::from(*used)].0;
-                changed(&format!("inputs: before, it did not use what {used:?} puts out"))
-            }
-        }
+        plan::check_outputs(&branches[at], |name| {
+            present.position(name).and_then(|at| present.outputs[at].as_deref())
+        })?;
+        Ok((work, wanted.uses))
     }
 }
 
@@ -198,19 +196,28 @@ impl Rules {
 /// What is wrong with it; nothing has happened.
 pub fn resolve(resolve: wire::Resolve) -> Result<Command, Problem> {
     let wire::Resolve { branch, outcome, reason } = resolve;
-    let reason = needed_reason(reason).map_err(|problem| problem.branch(&branch))?;
-    let committed = match outcome {
-        wire::Outcome::Committed => true,
-        wire::Outcome::Aborted => false,
-        wire::Outcome::Unknown => {
-            let detail = "`outcome` is `unknown`";
-            return Err(Problem::new(&codes::BAD_OUTCOME, detail).branch(&branch));
-        }
-    };
+    let checked = needed_reason(reason).and_then(|reason| Ok((seen(outcome)?, reason)));
+    let (committed, reason) = checked.map_err(|problem| problem.branch(&branch))?;
     Ok(Command::Resolve { branch, committed, reason })
 }
 
-fn needed_reason(reason: String) -> Result<String, Problem> {
+/// Whether an operator saw a branch committed.
+///
+/// # Errors
+/// Nothing was seen.
+pub fn seen(outcome: wire::Outcome) -> Result<bool, Problem> {
+    match outcome {
+        wire::Outcome::Committed => Ok(true),
+        wire::Outcome::Aborted => Ok(false),
+        wire::Outcome::Unknown => Err(Problem::new(&codes::BAD_OUTCOME, "`outcome` is `unknown`")),
+    }
+}
+
+/// A reason that can be kept, of a word that is not said without.
+///
+/// # Errors
+/// There is none, or it is too long.
+pub fn needed_reason(reason: String) -> Result<String, Problem> {
     if reason.trim().is_empty() {
         return Err(Problem::new(&codes::BAD_REASON, "there is no reason"));
     }

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use handfast_client::wire::{self, BeginTransaction, BranchKind};
+use handfast_client::{
+    template::Name,
+    wire::{self, BeginTransaction, BranchKind},
+};
 use handfast_core::{
     limits::OUTPUT_BYTES_MAX,
     plan::{Ask, Kind, Part, Terms},
@@ -10,7 +13,7 @@ use handfast_core::{
 };
 use handfast_saga::{
     Misplaced, Order, known,
-    template::{self, Name, Use},
+    template::{self, Use},
 };
 use serde_json::Value as Json;
 
@@ -120,20 +123,39 @@ fn uses(
 }
 
 fn check_input(used: &Use<'_>, input: Option<&Json>) -> Result<(), Problem> {
-    let found = used.name.path.iter().try_fold(input, |value, part| {
+    if has(input, &used.name) {
+        return Ok(());
+    }
+    let Use { field, name } = used;
+    let detail = format!("`{field}` uses {{{{{name}}}}}, and the input has no such field");
+    Err(Problem::new(&codes::MISSING_INPUT, detail))
+}
+
+/// Whether what a branch uses of others is there, as far as that can be known. `output` tells what
+/// a branch has put out, as JSON, if it will not put out anything else.
+pub(super) fn check_outputs<'o>(
+    branch: &wire::Branch,
+    output: impl Fn(&str) -> Option<&'o str>,
+) -> Result<(), Problem> {
+    let named = template::uses(branch).unwrap_or_default();
+    for Use { field, name } in named.iter().filter(|used| used.name.root != Name::INPUT) {
+        let Some(output) = output(name.root) else { continue };
+        if !has(serde_json::from_str(output).ok().as_ref(), name) {
+            let detail = format!("`{field}` uses {{{{{name}}}}}, which was not put out");
+            return Err(Problem::new(&codes::MISSING_OUTPUT, detail));
+        }
+    }
+    Ok(())
+}
+
+fn has(value: Option<&Json>, name: &Name<'_>) -> bool {
+    let found = name.path.iter().try_fold(value, |value, part| {
         Some(match value? {
             Json::Array(list) => part.parse().ok().and_then(|at: usize| list.get(at)),
             other => other.get(part),
         })
     });
-    match found.flatten() {
-        Some(_) => Ok(()),
-        None => {
-            let Use { field, name } = used;
-            let detail = format!("`{field}` uses {{{{{name}}}}}, and the input has no such field");
-            Err(Problem::new(&codes::MISSING_INPUT, detail))
-        }
-    }
+    found.flatten().is_some()
 }
 
 fn index(at: usize) -> Index {
@@ -164,11 +186,12 @@ impl Rules {
             deadline_ms: deadline_ms.map(|ms| now_ms.saturating_add(ms)),
             ask: request.ask.as_ref().map(|ask| self.ask(ask, request)).transpose()?,
             input: request.input.as_ref().map(input).transpose()?.unwrap_or_default(),
+            saga: None,
             trace: if is_trace(trace) { trace.into() } else { String::new() },
         })
     }
 
-    fn ask(&self, ask: &wire::Ask, request: &BeginTransaction) -> Result<Ask, Problem> {
+    fn ask(&self, ask: &wire::Ask, request: &BeginTransaction) -> Result<Box<Ask>, Problem> {
         let wrong = |detail: &str| Err(Problem::new(&codes::BAD_ASK, detail));
         if !request.open {
             return wrong("`ask` goes with `open`: others do not wait for a word");
@@ -187,7 +210,8 @@ impl Rules {
         }
         let mut inputs = named.into_iter().map(|used| Use { field: "ask", ..used });
         inputs.try_for_each(|used| check_input(&used, request.input.as_ref()))?;
-        Ok(Ask { resource: ask.resource.clone(), call: self.call("ask", &ask.call)? })
+        let call = self.call("ask", &ask.call)?;
+        Ok(Ask { resource: ask.resource.clone(), call }.into())
     }
 }
 

@@ -1,8 +1,8 @@
 //! One branch, as its machine knows it.
 
-use handfast_client::wire::{BranchKind, BranchState, BranchView};
+use handfast_client::wire::{BranchKind, BranchState, BranchView, CallView, Transaction};
 use handfast_core::{
-    plan::{Kind, Plan},
+    plan::{Call, Kind, Plan},
     transaction::{Decision, Fate, Index, Known, KnownBranch, Live, Telling, Voted, Voting},
     vote::{Proof, Vote},
     work::Work,
@@ -141,5 +141,36 @@ fn bare(name: &str, resource: &str, id: String, state: BranchState) -> BranchVie
         output: None,
         last_answer: None,
         next_attempt_at_ms: None,
+        calls: Vec::new(),
     }
+}
+
+/// Adds what each branch calls of its service.
+pub(in crate::node) fn add_calls(view: &mut Transaction, plan: &Plan) {
+    for (at, branch) in view.branches.iter_mut().enumerate() {
+        branch.calls = calls(plan, at);
+    }
+}
+
+/// The values of headers stay here: they may be secrets.
+fn calls(plan: &Plan, at: usize) -> Vec<CallView> {
+    let Some(planned) = plan.branches.get(at) else { return Vec::new() };
+    let Work::Calls(calls) = &planned.work else { return Vec::new() };
+    let (act, undo) = match planned.part.kind {
+        Kind::Prepare => ("try", "cancel"),
+        Kind::Step => ("do", "undo"),
+        Kind::Deliver => ("deliver", ""),
+    };
+    let (confirm, taken_back) = (calls.confirm.as_ref(), calls.undo.as_ref());
+    let all = [(act, Some(&calls.act)), ("confirm", confirm), (undo, taken_back)];
+    let view = |(verb, call): (&str, Option<&Call>)| {
+        let Call { method, path, headers, body } = call?;
+        Some(CallView {
+            verb: verb.into(),
+            call: format!("{method} {path}"),
+            headers: headers.iter().map(|(name, _)| name.clone()).collect(),
+            body: serde_json::from_str(body).ok(),
+        })
+    };
+    all.into_iter().filter_map(view).collect()
 }

@@ -1,7 +1,7 @@
 //! What the log remembers of a transaction, in order.
 
-use handfast_client::wire;
-use handfast_core::transaction::{Case, Decision, Index, Record, Voted};
+use handfast_client::wire::{self, BranchKind};
+use handfast_core::transaction::{Case, Decision, Index, Record, Tried, Voted};
 use handfast_log::Entry;
 
 use crate::node::{attempts::Attempt, metrics::Call};
@@ -9,71 +9,141 @@ use crate::node::{attempts::Attempt, metrics::Call};
 /// Most of an output that a timeline shows.
 const OUTPUT_CHARS_MAX: usize = 256;
 
-/// Adds what the log remembers.
+/// Adds what the log remembers. The branches must be there, with their calls.
 pub(in crate::node) fn add_timeline(view: &mut wire::Transaction, entries: &[Entry]) {
-    let name = |view: &wire::Transaction, index: Index| {
-        view.branches.get(usize::from(index)).map(|branch| branch.name.clone())
-    };
-    let kind = |view: &wire::Transaction, index: Index| {
-        view.branches.get(usize::from(index)).map(|branch| branch.kind)
-    };
     for entry in entries {
         let Ok(record) = serde_json::from_str::<Record>(&entry.body) else { continue };
-        let (what, branch, detail) = match record {
-            Record::Delegated(case) => ("delegated", None, votes(&case)),
-            Record::Decided { decision, case } => {
-                view.decided_at_ms = Some(entry.at_ms);
-                let what = match &decision {
-                    Decision::Commit => "decided to commit",
-                    Decision::Abort(_) => "decided to abort",
-                };
-                let mut detail = case.as_ref().map(votes).unwrap_or_default();
-                if let Decision::Abort(reason) = decision {
-                    detail = format!("{}; {detail}", reason.refusal.message);
-                }
-                (what, None, detail)
-            }
-            Record::Heuristic { branch, detail } => {
-                ("found finished against the decision", name(view, branch), detail)
-            }
-            Record::Stuck { branch, detail } => ("stuck", name(view, branch), detail),
-            Record::Resolved { branch, committed, reason } => {
-                let saw = if committed { "committed" } else { "aborted" };
-                ("resolved", name(view, branch), format!("as {saw}: {reason}"))
-            }
-            Record::Begun { pact, plan, .. } => {
-                let pact = pact.map(|pact| pact.to_string());
-                let detail = pact.or(plan.map(|plan| plan.to_string()));
-                ("begun", None, detail.unwrap_or_default())
-            }
-            Record::Added { name, resource, planned } => {
-                ("added", Some(name), format!("{} at {resource}", planned.part))
-            }
-            Record::Sealed => ("sealed", None, "no branch is added any more".into()),
-            Record::Done { branch, output, declared } => {
-                let declared = declared.map(|reason| format!("declared: {reason}"));
-                ("done", name(view, branch), declared.unwrap_or_else(|| bounded(output.0)))
-            }
-            Record::Applied { branch } => {
-                let is_delivery = kind(view, branch) == Some(wire::BranchKind::Deliver);
-                let what = if is_delivery { "delivered" } else { "undone" };
-                (what, name(view, branch), String::new())
-            }
-            Record::AskStuck { detail } => ("asking back is stuck", None, detail),
-            Record::Edited { branch, reason, .. } => ("edited", name(view, branch), reason),
-            Record::PreCommitted { case, .. } => ("precommitted", None, votes(&case)),
-            Record::Claimed { ballot } => ("claimed", None, ballot.to_string()),
-            Record::Promised { ballot } => ("promised", None, ballot.to_string()),
-            Record::Accepted { proposal } => ("accepted", None, proposal.to_string()),
-            Record::Finished => ("finished", None, String::new()),
-        };
-        view.timeline.push(wire::TimelineEntry {
+        let mut lines = Vec::new();
+        if let Record::Decided { case, .. } = &record {
+            view.decided_at_ms = Some(entry.at_ms);
+            lines.extend(case.iter().flat_map(|case| ended(view, case)));
+        }
+        lines.push(told(view, record));
+        view.timeline.extend(lines.into_iter().map(|line| line.at(entry)));
+    }
+}
+
+/// What a timeline says of a record.
+struct Line {
+    what: &'static str,
+    branch: Option<String>,
+    detail: String,
+    /// Which call came to its end, and how.
+    call: Option<(Call, Tried)>,
+}
+
+impl Line {
+    fn of(what: &'static str, branch: Option<String>, detail: impl Into<String>) -> Self {
+        Self { what, branch, detail: detail.into(), call: None }
+    }
+
+    fn after(self, call: Call, tried: Option<Tried>) -> Self {
+        Self { call: tried.map(|tried| (call, tried)), ..self }
+    }
+
+    fn at(self, entry: &Entry) -> wire::TimelineEntry {
+        wire::TimelineEntry {
             at_ms: entry.at_ms,
             position: Some(entry.position),
-            what: what.into(),
-            branch,
-            detail: detail.trim_end_matches("; ").into(),
-        });
+            what: self.what.into(),
+            branch: self.branch,
+            call: self.call.map(|(call, _)| call.name().into()),
+            tries: self.call.map(|(_, tried)| tried.times),
+            took_ms: self.call.map(|(_, tried)| tried.last_ms.into()),
+            detail: self.detail,
+        }
+    }
+}
+
+fn told(view: &wire::Transaction, record: Record) -> Line {
+    let name = |at: Index| view.branches.get(usize::from(at)).map(|branch| branch.name.clone());
+    match record {
+        Record::Delegated(case) => Line::of("delegated", None, votes(&case)),
+        Record::Decided { decision, case } => {
+            let votes = case.as_ref().map(votes).unwrap_or_default();
+            match decision {
+                Decision::Commit => Line::of("decided to commit", None, votes),
+                Decision::Abort(reason) => {
+                    let detail = format!("{}; {votes}", reason.refusal.message);
+                    Line::of("decided to abort", None, detail.trim_end_matches("; "))
+                }
+            }
+        }
+        Record::Heuristic { branch, detail } => {
+            Line::of("found finished against the decision", name(branch), detail)
+        }
+        Record::Stuck { branch, detail } => Line::of("stuck", name(branch), detail),
+        Record::Resolved { branch, committed, reason } => {
+            let saw = if committed { "committed" } else { "aborted" };
+            Line::of("resolved", name(branch), format!("as {saw}: {reason}"))
+        }
+        Record::Begun { pact, plan, .. } => {
+            let pact = pact.map(|pact| pact.to_string());
+            let detail = pact.or(plan.map(|plan| plan.to_string()));
+            Line::of("begun", None, detail.unwrap_or_default())
+        }
+        Record::Added { name, resource, planned } => {
+            Line::of("added", Some(name), format!("{} at {resource}", planned.part))
+        }
+        Record::Sealed => Line::of("sealed", None, "no branch is added any more"),
+        Record::Done { branch, output, declared, tried } => {
+            let declared = declared.map(|reason| format!("declared: {reason}"));
+            let detail = declared.unwrap_or_else(|| bounded(output.0));
+            Line::of("done", name(branch), detail).after(Call::Do, tried)
+        }
+        Record::Applied { branch, tried } => {
+            let (what, call) = applied(view, branch);
+            Line::of(what, name(branch), "").after(call, tried)
+        }
+        Record::AskStuck { detail } => Line::of("asking back is stuck", None, detail),
+        Record::Edited { branch, reason, .. } => Line::of("edited", name(branch), reason),
+        Record::PreCommitted { case, .. } => Line::of("precommitted", None, votes(&case)),
+        Record::Claimed { ballot } => Line::of("claimed", None, ballot.to_string()),
+        Record::Promised { ballot } => Line::of("promised", None, ballot.to_string()),
+        Record::Accepted { proposal } => Line::of("accepted", None, proposal.to_string()),
+        Record::Finished => Line::of("finished", None, ""),
+    }
+}
+
+/// What was asked before the decision, and has no record of its own: what branches that prepare
+/// voted, and the ends of steps that are not done.
+fn ended(view: &wire::Transaction, case: &Case) -> Vec<Line> {
+    let line = |(at, branch): (Index, &wire::BranchView)| {
+        let told = &case.branches.get(usize::from(at))?;
+        let (what, call) = match (branch.kind, told.vote) {
+            (BranchKind::Step, Voted::No) => ("not done", Call::Do),
+            (BranchKind::Step, _) => ("not known to be done", Call::Do),
+            (_, Voted::Yes) => ("voted yes", asked(branch)),
+            (_, Voted::ReadOnly) => ("read only", asked(branch)),
+            (_, Voted::No) => ("voted no", asked(branch)),
+            (_, Voted::Unknown) => ("vote not known", asked(branch)),
+        };
+        Some(Line::of(what, Some(branch.name.clone()), "").after(call, Some(told.tried?)))
+    };
+    (0..).zip(&view.branches).filter_map(line).collect()
+}
+
+fn asked(branch: &wire::BranchView) -> Call {
+    if is_reservation(branch) { Call::Try } else { Call::Prepare }
+}
+
+fn is_reservation(branch: &wire::BranchView) -> bool {
+    branch.calls.iter().any(|call| call.verb == Call::Try.name())
+}
+
+/// How a branch has applied the decision.
+fn applied(view: &wire::Transaction, at: Index) -> (&'static str, Call) {
+    let branch = view.branches.get(usize::from(at));
+    let (kind, is_reserved) =
+        (branch.map(|branch| branch.kind), branch.is_some_and(is_reservation));
+    let aborts = view.reason.is_some();
+    match (kind, aborts, is_reserved) {
+        (Some(BranchKind::Deliver), ..) => ("delivered", Call::Deliver),
+        (Some(BranchKind::Step) | None, ..) => ("undone", Call::Undo),
+        (Some(BranchKind::Prepare), false, true) => ("confirmed", Call::Confirm),
+        (Some(BranchKind::Prepare), false, false) => ("committed", Call::Commit),
+        (Some(BranchKind::Prepare), true, true) => ("cancelled", Call::Cancel),
+        (Some(BranchKind::Prepare), true, false) => ("rolled back", Call::Abort),
     }
 }
 
@@ -97,6 +167,9 @@ pub(in crate::node) fn add_attempts(view: &mut wire::Transaction, attempts: &[At
             position: None,
             what: "asked".into(),
             branch,
+            call: None,
+            tries: None,
+            took_ms: None,
             detail,
         });
     }

@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use handfast_client::wire::{BranchKind, BranchState, BranchView, State, Transaction};
+use handfast_client::wire::{BranchKind, BranchState, BranchView, Decide, State, Transaction};
 
-use super::{against, clean, soon};
+use super::{against, call_lines, clean, soon};
 use crate::output::relative;
 
 pub fn lines(t: &Transaction, now_ms: u64) -> String {
@@ -133,12 +133,17 @@ fn stuck_branch(t: &Transaction, b: &BranchView, now_ms: u64) -> String {
     if let Some(answer) = &b.last_answer {
         let _ = writeln!(text, "  Its last answer: {}", clean(answer));
     }
+    for call in call_lines(&b.calls) {
+        let _ = writeln!(text, "  It calls: {}", clean(&call));
+    }
     let is_decided = !matches!(t.state, State::Running | State::Preparing | State::Held);
     let resolve = |seen: &str| format!("resolve {gid} {name} {seen} --reason '…'");
     let whole = format!("edit {gid} --branch-file FILE --reason '…'");
     let mut words = Vec::new();
     let mut word = |when: &str, what: String| words.push((when.to_owned(), what));
-    if !needs_what_is_missing(b) {
+    // Those who decide have forgotten it: no other answer will come.
+    let is_forgotten = t.state == State::Deciding && t.decide != Decide::Log;
+    if !needs_what_is_missing(b) && !is_forgotten {
         word(&format!("{resource} is mended"), format!("retry {gid} {name}"));
     }
     match b.kind {
