@@ -308,7 +308,8 @@ where
         let (mut found, mut damaged) = (BTreeMap::new(), BTreeMap::new());
         for Addressed { stream, fresh, .. } in inputs {
             let is_read = found.contains_key(stream) || damaged.contains_key(stream);
-            if *fresh || self.machines.contains_key(stream) || is_read {
+            let is_new = *fresh && !self.asleep.contains_key(stream);
+            if is_new || self.machines.contains_key(stream) || is_read {
                 continue;
             }
             match self.read(stream) {

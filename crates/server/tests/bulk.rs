@@ -161,7 +161,7 @@ async fn a_named_branch_of_many_is_declared_undone() {
     word["outcome"] = json!("aborted");
     let done = says(&world, "resolve", &word).await;
     assert_eq!(taken(&done), ["u1", "u2"], "{}", done.body);
-    assert_eq!(done.body["refused"], json!({ "u3": "branch pay: no such branch" }));
+    assert_eq!(done.body["refused"], json!({ "u3": "no branch pay is stuck" }));
     ends(&world, "u1", "aborted").await;
     ends(&world, "u2", "aborted").await;
     assert_eq!(shop.calls().iter().filter(|call| *call == "undo DELETE /book").count(), 2);

@@ -160,8 +160,8 @@ pub struct BulkEdit {
 pub struct BulkResolve {
     /// In which.
     pub filter: ListFilter,
-    /// Which branch of each; if absent, every branch that is stuck, or that is stuck at the
-    /// filter's `resource`.
+    /// Which branch of each, if it is stuck or was finished against the decision; if absent, every
+    /// branch that is stuck. With a `resource` in the filter, only branches there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// What the operator saw there: committed or aborted.

@@ -56,6 +56,9 @@ impl Asleep {
     pub(super) fn of(saved: &Saved, live: &Live) -> Option<Self> {
         let Live { voting, lead, waiters, adders, telling, asks, ask_answer } = live;
         let known = saved.known.as_ref().filter(|_| lead.is_none())?;
+        let begun = telling.iter().rposition(|branch| *branch != Telling::default());
+        let begun = &telling[..begun.map_or(0, |last| last + 1)];
+        let begun = begun.iter().map(Told::of).collect::<Option<_>>()?;
         let said = match voting {
             None => None,
             Some(voting) if voting.is_held() => return None,
@@ -65,13 +68,11 @@ impl Asleep {
                 is_recorded.then_some(Some(said))?
             }
         };
-        let begun = telling.iter().rposition(|branch| *branch != Telling::default());
-        let begun = &telling[..begun.map_or(0, |last| last + 1)];
         let (asks, ask_answer) = (*asks, ask_answer.clone());
         let rare = Rare { adders: adders.as_slice().into(), asks, ask_answer };
         Some(Self {
             said,
-            telling: begun.iter().map(Told::of).collect::<Option<_>>()?,
+            telling: begun,
             tellings: telling.len().try_into().ok()?,
             waiters: waiters.as_slice().into(),
             rare: (rare != Rare::default()).then(|| Box::new(rare)),

@@ -18,12 +18,16 @@ use hyper::{
 };
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use tokio::time::timeout;
 use tower::ServiceExt as _;
 
 use super::CallError;
 
 /// An idle connection is not used again when the other side's patience may end.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a kept connection may take to be at rest after its last answer.
+const READY_WITHIN: Duration = Duration::from_millis(20);
 
 /// A connection that takes one request at a time.
 pub(super) type Connection = SendRequest<Full<Bytes>>;
@@ -47,7 +51,8 @@ impl Pool {
         mut request: Request<Full<Bytes>>,
     ) -> Result<(Connection, Response<Incoming>), CallError> {
         while let Some(mut kept) = self.take() {
-            if kept.ready().await.is_err() {
+            // One whose last request was answered before it was read whole is never ready again.
+            if !matches!(timeout(READY_WITHIN, kept.ready()).await, Ok(Ok(()))) {
                 continue;
             }
             match kept.try_send_request(request).await {

@@ -89,8 +89,9 @@ pub(super) async fn edit(
     tell(&api, &by, Page { filter, dry_run }, Word::Edit(edit.into())).await
 }
 
-/// Declares the branch of that name finished in each of one page, or, if none is named, every
-/// branch that is stuck: with `resource` in the filter, only those that are stuck there.
+/// Declares finished, in each of one page, what waits for an operator: the branch of that name, or,
+/// if none is named, every branch that is stuck; with `resource` in the filter, only there. A
+/// transaction that others than this node decide wants a look of its own.
 #[utoipa::path(
     post, path = "/v1/transactions:resolve", tag = "transactions",
     request_body = wire::BulkResolve, responses(Told)
@@ -103,10 +104,7 @@ pub(super) async fn resolve(
     let wire::BulkResolve { filter, branch, outcome, reason, dry_run } =
         body::json(request).await?;
     let (committed, reason) = (checks::seen(outcome)?, checks::needed_reason(reason)?);
-    let word = match branch {
-        Some(branch) => Word::Same(Command::Resolve { branch, committed, reason }),
-        None => Word::ResolveStuck { at: filter.resource.clone(), committed, reason },
-    };
+    let word = Word::ResolveStuck { branch, at: filter.resource.clone(), committed, reason };
     tell(&api, &by, Page { filter, dry_run }, word).await
 }
 
@@ -128,8 +126,8 @@ enum Word {
     Same(Command),
     /// Other calls for a branch, which each must have and be able to call.
     Edit(Box<wire::Edit>),
-    /// What is stuck is finished: anywhere, or at one resource.
-    ResolveStuck { at: Option<String>, committed: bool, reason: String },
+    /// What is stuck is finished: all of it, or the branch of that name, or at one resource.
+    ResolveStuck { branch: Option<String>, at: Option<String>, committed: bool, reason: String },
 }
 
 impl Word {
@@ -142,8 +140,8 @@ impl Word {
                 let edit = wire::Edit::clone(edit);
                 Ok(vec![api.rules.edit(&present, edit, now_ms())?])
             }
-            Self::ResolveStuck { at, committed, reason } => {
-                let stuck = api.node.stuck(gid, at.as_deref()).await?;
+            Self::ResolveStuck { branch, at, committed, reason } => {
+                let stuck = api.node.stuck(gid, branch.as_deref(), at.as_deref()).await?;
                 let resolve = |branch| Command::Resolve {
                     branch,
                     committed: *committed,

@@ -6,7 +6,7 @@ use handfast_client::wire;
 use handfast_core::{
     id::RequestId,
     machine::{Machine, Output},
-    transaction::{AckWhen, Answer, Effect, Index, Input, KnownBranch, Transaction, Voted},
+    transaction::{AckWhen, Answer, Effect, Index, Input, Known, KnownBranch, Transaction, Voted},
 };
 use handfast_log::Addressed;
 use tokio::sync::oneshot;
@@ -93,22 +93,37 @@ impl Node {
         Ok(Present { gid: gid.into(), branches: named.collect(), plan, outputs })
     }
 
-    /// The branches that are stuck; those at one resource, if one is named. Not those that ended
-    /// against the decision: each of them needs a look of its own.
+    /// The branches that are stuck: the one of that name, and those at one resource, if they are
+    /// given. One that ended against the decision needs a look of its own, and so to be named.
     ///
     /// # Errors
-    /// There are none.
-    pub async fn stuck(&self, gid: &str, at: Option<&str>) -> Result<Vec<String>, Rejected> {
+    /// There are none; or it is not decided, and a word about one branch would decide it.
+    pub async fn stuck(
+        &self,
+        gid: &str,
+        named: Option<&str>,
+        at: Option<&str>,
+    ) -> Result<Vec<String>, Rejected> {
         let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        if saved.known.as_ref().is_some_and(Known::is_left_to_pact) {
+            return Err(Rejected::WrongState("it is not decided, and wants its own look".into()));
+        }
         let view = self.inner.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
-        let stuck = view.branches.into_iter().filter(|branch| {
-            let is_there = at.is_none_or(|at| branch.resource == at);
-            is_there && branch.state == wire::BranchState::Stuck
-        });
-        let stuck: Vec<_> = stuck.map(|branch| branch.name).collect();
+        let waits = |branch: &wire::BranchView| match branch.state {
+            wire::BranchState::Stuck => true,
+            wire::BranchState::Heuristic => named.is_some(),
+            _ => false,
+        };
+        let is_meant = |branch: &wire::BranchView| {
+            named.is_none_or(|named| branch.name == named)
+                && at.is_none_or(|at| branch.resource == at)
+        };
+        let branches = view.branches.into_iter().filter(|branch| is_meant(branch) && waits(branch));
+        let stuck: Vec<_> = branches.map(|branch| branch.name).collect();
         if stuck.is_empty() {
+            let what = named.map_or("no branch of it".into(), |named| format!("no branch {named}"));
             let place = at.map(|at| format!(" at {at}")).unwrap_or_default();
-            return Err(Rejected::WrongState(format!("no branch of it is stuck{place}")));
+            return Err(Rejected::WrongState(format!("{what} is stuck{place}")));
         }
         Ok(stuck)
     }
