@@ -13,7 +13,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-const AMPLE: Duration = Duration::from_secs(20);
+pub const AMPLE: Duration = Duration::from_secs(20);
 
 #[tokio::test]
 async fn nobody_there_is_a_no() {
@@ -212,7 +212,7 @@ fn adapter(url: &str, secret: Option<&str>) -> Arc<dyn Participant> {
     handfast_participants::open(settings(url, secret)).unwrap()
 }
 
-fn settings(url: &str, secret: Option<&str>) -> Settings {
+pub fn settings(url: &str, secret: Option<&str>) -> Settings {
     Settings {
         name: "service".into(),
         url: url.into(),

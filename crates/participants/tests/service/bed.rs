@@ -1,26 +1,24 @@
 //! A service that says what a test wants it to, on connections that it keeps.
 
-use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use handfast_core::{
-    id::{BranchId, Cluster},
+    id::BranchId,
     plan::{Call, Verb},
     vote::Reply,
 };
-use handfast_participants::{Participant, ServiceCall, Settings, TlsMode};
+use handfast_participants::{Participant, ServiceCall, Settings};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
     sync::watch,
 };
 
-pub const AMPLE: Duration = Duration::from_secs(20);
+use crate::http;
+pub use crate::http::AMPLE;
 
 /// How the service answers a request.
 pub enum Said {
@@ -184,20 +182,7 @@ pub fn adapter(url: &str) -> Arc<dyn Participant> {
 }
 
 pub fn settings(url: &str) -> Settings {
-    Settings {
-        name: "service".into(),
-        url: format!("service+{url}"),
-        secret: None,
-        ca_file: None,
-        tls: TlsMode::Off,
-        connections_max: 2,
-        connect_timeout: AMPLE,
-        statement_timeout: AMPLE,
-        lock_timeout: AMPLE,
-        marker_table: String::new(),
-        service: Default::default(),
-        cluster: Cluster::new("t").unwrap(),
-    }
+    http::settings(&format!("service+{url}"), None)
 }
 
 /// What kind of reply it is.
