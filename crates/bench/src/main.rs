@@ -15,6 +15,10 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+/// As in the program that is measured: what the callers and their service take is not for it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What a benchmark ends with; the error is told to the person who called it.
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 

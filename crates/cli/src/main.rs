@@ -41,8 +41,16 @@ fn main() -> ExitCode {
     }
 }
 
+/// One processor less than there are: the partition's thread keeps one busy by itself.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |all| (all.get() - 1).max(1))
+}
+
 fn run(command: Command, output: &Output) -> Result<Exit, Failure> {
-    let runtime = tokio::runtime::Runtime::new()
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .enable_all()
+        .build()
         .map_err(|e| Failure::new(Exit::No, format!("failed to start: {e}")))?;
     runtime.block_on(async {
         match command {

@@ -1,7 +1,8 @@
 //! A pact: what every member of a transaction knows that can be decided without its coordinator.
 //!
 //! The words and the pure logic of the two ways to decide that outlive the coordinating node:
-//! [`paxos`], Paxos commit, and [`three_phase`], three-phase commit. The machines
+//! [`paxos`], Paxos commit, and [`three_phase`], three-phase commit; and [`asking`], what is left
+//! when those who would decide have forgotten the run. The machines
 //! [`transaction`](crate::transaction) and [`shard`](crate::shard) hold the state, record and send.
 //!
 //! Messages go one way, from peer to peer, and may be lost, doubled, late and out of order; timers
@@ -15,7 +16,7 @@
 //! * `Claim`, `Promise`, `Accept`, `Accepted` of such a ballot: nothing while a majority is heard;
 //!   else its leader's wait, [`BALLOT_MS`] and more.
 //! * `PreCommit`, `PreCommitted`, `Asked`, `Told`, `Led`: [`TERMINATION_MS`]; then who was not
-//!   heard is taken for dead.
+//!   heard is taken for dead. Where nobody is left who could decide, up to [`FORGOTTEN_MS`].
 //! * `Decided`: what is left of [`IN_DOUBT_MS`], or of the wait until the next inquiry.
 //!
 //! Nothing is sent twice within a period. The runtime sends over connections that deliver or break,
@@ -26,6 +27,7 @@
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
+pub mod asking;
 pub mod paxos;
 pub mod three_phase;
 mod trace;
@@ -52,7 +54,8 @@ pub const BALLOT_MS: u64 = 500;
 /// How long three-phase commit waits for an answer, in ms; who is silent for longer is taken for
 /// dead. This is the bounded delay that it rests on.
 pub const TERMINATION_MS: u64 = 1_000;
-/// How often a coordinator asks about a run that those who decide have forgotten, in ms.
+/// Longest wait before the members are asked again about a run that those who decide have
+/// forgotten, in ms.
 pub const FORGOTTEN_MS: u64 = 60_000;
 /// Most faults that acceptors can be asked to bear: 2F of them beside the coordinator.
 pub const FAULTS_MAX: usize = 4;
@@ -257,7 +260,7 @@ pub enum Word {
         /// Which member.
         member: Index,
     },
-    /// To a member: how far is it? With Paxos: only whether it knows the end.
+    /// To a member: how far is it? With Paxos: only whether it knows the end, see [`asking`].
     Asked {
         /// Who asks.
         by: Process,

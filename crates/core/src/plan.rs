@@ -99,7 +99,8 @@ pub struct Part {
     /// Whose outputs its calls use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uses: Vec<Index>,
-    /// For a step: how often, and how long, it is tried until the transaction is given up.
+    /// For a step or reservation: how often, and how long, it is tried until the transaction is
+    /// given up.
     #[serde(default, skip_serializing_if = "Patience::is_for_steps")]
     pub patience: Patience,
     /// For undo and delivery: how often it is tried until it is stuck, which goes on trying.
@@ -255,12 +256,23 @@ pub struct Given {
     pub outputs: Vec<(Index, Proof)>,
     /// Which try it is, from 1, since the node started.
     pub attempt: u32,
+    /// To undo or cancel: a do or try of the branch may arrive even after this call. So that there
+    /// is nothing to undo now says nothing of the end.
+    pub is_early: bool,
 }
 
 impl Plan {
     /// What a branch does before and after the decision.
     pub fn kind(&self, branch: Index) -> Kind {
         self.branches.get(usize::from(branch)).map_or(Kind::Prepare, |planned| planned.part.kind)
+    }
+
+    /// Whether a branch is a reservation: it prepares at a service, by a try.
+    pub fn reserves(&self, branch: Index) -> bool {
+        let planned = self.branches.get(usize::from(branch));
+        planned.is_some_and(|planned| {
+            planned.part.kind == Kind::Prepare && matches!(planned.work, Work::Calls(_))
+        })
     }
 
     /// Whether a step can be undone.

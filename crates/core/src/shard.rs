@@ -16,6 +16,9 @@
 //!    └─ three-phase: precommitted ─▶ the same
 //! ```
 //!
+//! If those who would decide have forgotten the run, it only asks the other members, and is stuck
+//! until one of them, or an operator, says how it ended.
+//!
 //! Besides, a shard is an acceptor for others' runs: `Promised`, `Accepted`.
 //!
 //! Rules, with their sources (Gray and Reuter 1993; Mohan, Lindsay, Obermarck 1986, "R*"):
@@ -42,6 +45,7 @@ use alloc::{
 use core::convert::Infallible;
 
 mod acceptor;
+mod asking;
 mod locks;
 mod paxos;
 mod peers;

@@ -64,6 +64,8 @@ pub enum Ack {
     Unknown(String),
     /// This call certainly did not arrive; try again, which costs no tries.
     Unsent(String),
+    /// A service has no time for this call now; try again, and not sooner than it says.
+    Later(Later),
     /// A service works on it; ask again after so many ms.
     InProgress(u64),
     /// The participant answers what makes no sense or refuses for want of rights: an operator must
@@ -82,8 +84,21 @@ pub enum Reply {
     InProgress(u64),
     /// This call certainly did not arrive.
     Unsent(String),
+    /// The service has no time for this call now; ask again, and not sooner than it says.
+    Later(Later),
     /// Nobody knows whether it is done.
     Unknown(String),
     /// The service answers what makes no sense: an operator must look.
     Broken(String),
+}
+
+/// A service turned a call away for now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Later {
+    /// What it said.
+    pub detail: String,
+    /// The least wait, in ms.
+    pub after_ms: u64,
+    /// What was asked may be done all the same.
+    pub may_be_done: bool,
 }

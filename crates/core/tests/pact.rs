@@ -130,25 +130,79 @@ fn who_was_down_does_not_count() {
     assert!(aborted > 0, "the interesting case was not reached");
 }
 
+/// If anybody knows the end, it is that of all; else those in doubt say why. How many these are.
+fn assert_ended_or_stuck(hosts: &Hosts, story: &str) -> usize {
+    hosts.assert_agreed(story);
+    if !hosts.ends().is_empty() {
+        hosts.assert_finished(story);
+    }
+    hosts.assert_stuck(story)
+}
+
+/// All acceptors beside the coordinator forget the run while it is in doubt. Nobody guesses, and
+/// nobody claims for ever what cannot be decided any more.
+#[test]
+fn when_the_acceptors_have_forgotten_a_known_end_is_the_end() {
+    let mut reached = [0, 0, 0];
+    for (dead, refuses) in deaths_of_coordinator(24, [None, Some(2_500), Some(60_000)])
+        .flat_map(|dead| [(dead, false), (dead, true)])
+    {
+        // The second member is dead when the first ends.
+        let away = Crash { at: dead.at + 3, who: 2, keep: 0, back_ms: Some(30_000) };
+        for forget_ms in [2, 500, 20_000] {
+            for crashes in [vec![dead], vec![dead, away]] {
+                let mut hosts = Hosts::begin(Some(Way::Paxos), 2, 1, refuses);
+                hosts.crashes = crashes;
+                hosts.forget_at(forget_ms);
+                hosts.run();
+                let story = format!("forgotten at {forget_ms}, {refuses}, {:?}", hosts.crashes);
+                reached[assert_ended_or_stuck(&hosts, &story)] += 1;
+                assert!(hosts.rounds() <= 3, "claimed again and again: {story}");
+            }
+        }
+    }
+    assert!(reached[0] > 0 && reached[2] > 0, "reached: {reached:?}");
+}
+
 /// Paxos commit needs no bound on delays: messages are late, doubled and lost, and hosts die.
 #[test]
 fn no_chaos_splits_paxos_commit() {
     let mut ends = [0, 0];
     for seed in 1..=3_000 {
-        let mut chaos = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed);
-        let mut crash = |who| {
-            let back_ms = Some([5, 1_500, 30_000][(random(&mut chaos) % 3) as usize]);
-            let keep = (random(&mut chaos) % 4) as usize;
-            Crash { at: (random(&mut chaos) % 120) as usize, who, keep, back_ms }
-        };
-        let crashes = [crash(COORDINATOR), crash(1), crash(2), crash(3)];
-        let mut hosts = Hosts::begin(Some(Way::Paxos), 2, 1, seed % 8 == 0);
-        (hosts.crashes, hosts.chaos) = (crashes.to_vec(), Some(chaos | 1));
+        let mut hosts = in_chaos(seed);
         hosts.run();
-        let story = format!("seed {seed}, {crashes:?}");
+        let story = format!("seed {seed}, {:?}", hosts.crashes);
         hosts.assert_agreed(&story);
         hosts.assert_finished(&story);
         ends[usize::from(hosts.ends().contains(&true))] += 1;
     }
     assert!(ends.iter().all(|reached| *reached > 100), "reached: {ends:?}");
+}
+
+/// The same, and the acceptors forget the run in the middle of it.
+#[test]
+fn no_chaos_splits_what_the_acceptors_have_forgotten() {
+    let mut reached = [0, 0, 0];
+    for seed in 1..=1_000 {
+        let mut hosts = in_chaos(seed);
+        let forget_ms = [1, 5, 60, 1_000, 4_000][(seed % 5) as usize];
+        hosts.forget_at(forget_ms);
+        hosts.run();
+        let story = format!("seed {seed}, forgotten at {forget_ms}, {:?}", hosts.crashes);
+        reached[assert_ended_or_stuck(&hosts, &story)] += 1;
+    }
+    assert!(reached[0] > 100 && reached[2] > 10, "reached: {reached:?}");
+}
+
+fn in_chaos(seed: u64) -> Hosts {
+    let mut chaos = 0x9e37_79b9_7f4a_7c15_u64.wrapping_mul(seed);
+    let mut crash = |who| {
+        let back_ms = Some([5, 1_500, 30_000][(random(&mut chaos) % 3) as usize]);
+        let keep = (random(&mut chaos) % 4) as usize;
+        Crash { at: (random(&mut chaos) % 120) as usize, who, keep, back_ms }
+    };
+    let crashes = [crash(COORDINATOR), crash(1), crash(2), crash(3)];
+    let mut hosts = Hosts::begin(Some(Way::Paxos), 2, 1, seed.is_multiple_of(8));
+    (hosts.crashes, hosts.chaos) = (crashes.to_vec(), Some(chaos | 1));
+    hosts
 }

@@ -7,7 +7,7 @@ use handfast_core::{
     transaction::{
         AckWhen, Begin, BranchSpec, CaseBranch, Input, Record, Timer, Transaction, Tried,
     },
-    vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
+    vote::{Ack, Cause, Later, Proof, Refusal, Reply, Vote},
     work::Work,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -213,9 +213,15 @@ fn reply(words: &[&str]) -> Reply {
         ["in-progress", ..] => Reply::InProgress(500),
         ["unsent", ..] => Reply::Unsent("connection refused".into()),
         ["unknown", ..] => Reply::Unknown("no answer".into()),
+        [word @ ("turned-away" | "overloaded")] => Reply::Later(later(word)),
         ["broken"] => Reply::Broken("401".into()),
         _ => panic!("no such answer: {words:?}"),
     }
+}
+
+fn later(word: &str) -> Later {
+    let may_be_done = word == "overloaded";
+    Later { detail: word.into(), after_ms: 7_000, may_be_done }
 }
 
 fn request(word: &str) -> RequestId {
@@ -257,6 +263,7 @@ fn ack(words: &[&str]) -> Ack {
         ["broken"] => Ack::Broken("permission denied".into()),
         ["in-progress"] => Ack::InProgress(500),
         ["unsent"] => Ack::Unsent("connection refused".into()),
+        [word @ ("turned-away" | "overloaded")] => Ack::Later(later(word)),
         _ => panic!("no such answer: {words:?}"),
     }
 }

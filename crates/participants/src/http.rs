@@ -191,7 +191,7 @@ impl Http {
     }
 
     fn sort(&self, in_doubt: Vec<words::InDoubtBranch>, found: &mut InDoubt) {
-        for words::InDoubtBranch { branch, age_ms } in in_doubt {
+        for words::InDoubtBranch { branch, age_ms, .. } in in_doubt {
             match BranchId::parse(&branch).filter(|branch| branch.cluster == self.cluster) {
                 Some(branch) => found.own.push((branch, age_ms)),
                 None => found.foreign += 1,

@@ -23,7 +23,7 @@ use handfast_core::{
 };
 
 use refusal::{WRONG_WORK, refusal};
-pub use service::{ServiceCall, ServiceSettings};
+pub use service::{Absent, ServiceCall, ServiceSettings};
 
 /// A future that an adapter returns; boxed, so that adapters of all kinds fit one map.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

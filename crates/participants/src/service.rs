@@ -50,8 +50,19 @@ pub struct ServiceCall {
     pub trace: String,
     /// Most time, waiting for a free connection included.
     pub within: Duration,
-    /// Whether 404 or 410 to undo or cancel means that there is nothing to undo.
-    pub absent_is_undone: bool,
+    /// What 404 or 410 to undo or cancel means.
+    pub absent: Absent,
+}
+
+/// What it means that a service has nothing to undo or cancel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Absent {
+    /// Nothing: the branch does not say that it may be so.
+    Nonsense,
+    /// That it is undone, or never was done.
+    Undone,
+    /// As [`Absent::Undone`], but only for now: what would do it may still arrive.
+    TooEarly,
 }
 
 /// What is set for services alone.
@@ -157,13 +168,13 @@ impl Participant for Service {
 
 impl Service {
     async fn answer_to(&self, call: ServiceCall) -> Reply {
-        let (verb, within, absent_is_undone) = (call.verb, call.within, call.absent_is_undone);
+        let (verb, within, absent) = (call.verb, call.within, call.absent);
         let request = match self.requests.make(call) {
             Ok(request) => request,
             Err(why) => return unsendable(verb, why),
         };
         match self.requests.caller.send(request, OUTPUT_BYTES_MAX, within).await {
-            Ok(answer) => answer::reply(verb, absent_is_undone, &answer),
+            Ok(answer) => answer::reply(verb, absent, &answer),
             Err(error @ (CallError::NotSent(_) | CallError::Busy)) => {
                 Reply::Unsent(bounded(error.to_string()))
             }

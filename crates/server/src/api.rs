@@ -58,6 +58,10 @@ pub(super) struct Shared {
     peer_slots: Semaphore,
 }
 
+/// Whose answer a response is, where its path does not say so.
+#[derive(Clone)]
+struct Gid(String);
+
 /// The whole API over a node.
 pub fn router(node: Node, config: &Config) -> Router {
     let api = Arc::new(Shared {
@@ -116,9 +120,10 @@ async fn serve(State(api): State<Api>, request: Request, next: Next) -> Response
     });
     let status = response.status().as_u16();
     let ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let gid = response.extensions_mut().remove().map(|Gid(gid)| gid);
     match response.status().is_success() {
         true => tracing::debug!(%id, %method, path = path(), status, ms, "answered"),
-        false => tracing::info!(%id, %method, path = path(), status, ms, "answered"),
+        false => tracing::info!(%id, %method, path = path(), gid, status, ms, "answered"),
     }
     if let Ok(id) = HeaderValue::try_from(id) {
         response.headers_mut().insert(REQUEST_ID, id);

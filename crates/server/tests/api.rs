@@ -12,7 +12,7 @@ use handfast_log::{Batch, Change, Log, Sqlite, SqliteOptions};
 use handfast_server::api::{checks::Rules, transactions::outcome};
 use serde_json::{Value as Json, json};
 
-use crate::requests::World;
+use crate::requests::{Lines, World};
 
 fn one(branch: Json) -> Json {
     json!({ "gid": "g1", "branches": [branch] })
@@ -397,8 +397,13 @@ async fn a_resource_that_is_away_aborts_and_the_answer_never_changes() {
     assert_eq!((again.status, again.code()), (first.status, first.code()));
     let shown = world.get("/v1/transactions/g1").await;
     assert_eq!((shown.status.as_u16(), &shown.body["outcome"]), (200, &json!("aborted")));
+    assert_eq!(shown.headers["content-type"], "application/json");
+    // Only now somebody listens: the line's place in the code must be known before.
+    let lines = Lines::begin();
     let other = world.post("/v1/transactions", keys(json!({ "op": "get", "key": "l" }))).await;
     assert_eq!((other.status.as_u16(), other.code()), (422, "other_content"));
+    let lines = lines.end();
+    assert!(lines.contains("answered") && lines.contains("gid=\"g1\""), "{lines}");
 }
 
 #[tokio::test]

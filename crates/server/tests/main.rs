@@ -14,6 +14,7 @@ mod pacts;
 mod plans;
 mod recovery;
 mod requests;
+mod reservations;
 mod sagas;
 mod service;
 mod services;

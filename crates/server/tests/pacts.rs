@@ -232,6 +232,37 @@ async fn a_shard_takes_only_messages_about_those_whom_it_knows() {
     assert_eq!(bank.get("/v1/peers").await["name"], "left");
 }
 
+/// Its node is dead, and the acceptors say that they have forgotten the run.
+#[tokio::test]
+async fn a_shard_says_why_a_branch_is_stuck() {
+    let peer = nowhere();
+    let bank = Bank::start("left", &[("right", &peer)], Some(&peer)).await;
+    let retired = message("us", json!({ "kind": "retired", "ballot": 4, "acceptor": 0 }));
+    let mut other = retired.clone();
+    other["word"]["acceptor"] = json!(2);
+    let body = json!({ "work": { "keys": [{ "op": "add", "key": "k", "by": 1 }] },
+                       "within_ms": 1_000, "pact": retired["pact"] });
+    let branch = "hf1_us_1_1_0";
+    let path = format!("/v1/branches/{branch}/prepare");
+    let (status, answer) = bank.call(Method::POST, &path, &body.to_string()).await;
+    assert_eq!((status, answer.contains("yes")), (StatusCode::OK, true), "{answer}");
+    let messages = json!({ "messages": [retired, other] }).to_string();
+    let stuck = tokio::time::timeout(AMPLE, async {
+        loop {
+            assert_eq!(bank.send(&messages).await, 200);
+            if let Some(why) = bank.get("/v1/branches").await["in_doubt"][0]["stuck"].as_str() {
+                return why.to_owned();
+            }
+        }
+    });
+    let stuck = stuck.await.expect("it does not say that it is stuck");
+    assert!(stuck.contains("(prepared: 1, forgotten: 0, silent: 1)"), "{stuck}");
+    // An operator says how it ended.
+    let path = format!("/v1/branches/{branch}/commit");
+    assert_eq!(bank.call(Method::POST, &path, "").await.0, StatusCode::OK);
+    assert_eq!(bank.get("/v1/branches").await["in_doubt"], json!([]));
+}
+
 #[tokio::test]
 async fn a_shard_does_not_prepare_in_a_pact_that_it_could_not_keep() {
     let peer = nowhere();
@@ -331,6 +362,10 @@ fn words(ballot: u64, number: u8) -> Vec<Json> {
         json!({ "kind": "pre_committed", "by": by, "member": member }),
         json!({ "kind": "asked", "by": by, "member": member, "leads": true }),
         json!({ "kind": "led", "by": by, "member": 0, "leader": number }),
+        json!({ "kind": "retired", "ballot": ballot, "acceptor": acceptor }),
+        json!({ "kind": "told", "by": by, "member": member, "stage": "committed",
+            "recovering": false }),
+        json!({ "kind": "forgotten", "by": by, "member": member }),
     ]
 }
 

@@ -11,9 +11,14 @@ use handfast_server::{
     node::{Node, NodeSettings},
 };
 use serde_json::Value as Json;
-use std::time::Duration;
+use std::{
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tempfile::TempDir;
 use tower::ServiceExt;
+use tracing::subscriber::DefaultGuard;
 
 /// A node of its own in a directory of its own.
 pub struct World {
@@ -94,6 +99,39 @@ async fn send(router: &Router, request: Request<Body>) -> Answer {
     let body = serde_json::from_slice(&bytes)
         .unwrap_or_else(|_| Json::String(String::from_utf8_lossy(&bytes).into()));
     Answer { status: parts.status, headers: parts.headers, body }
+}
+
+/// Log lines of this thread, as they are at the default level.
+pub struct Lines {
+    text: Text,
+    _listening: DefaultGuard,
+}
+
+#[derive(Clone, Default)]
+struct Text(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Text {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    /// Listens until [`Lines::end`].
+    pub fn begin() -> Self {
+        let text = Text::default();
+        let writer = text.clone();
+        let log = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone());
+        Self { text, _listening: tracing::subscriber::set_default(log.finish()) }
+    }
+
+    pub fn end(self) -> String {
+        String::from_utf8(self.text.0.lock().unwrap().clone()).unwrap()
+    }
 }
 
 /// An address of this machine where nobody listens.

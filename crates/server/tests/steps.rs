@@ -1,15 +1,10 @@
 //! Steps, open transactions and operators' words, through the API and over a service.
 
-use std::{
-    io,
-    sync::{Arc, Mutex},
-};
-
 use handfast_server::shard::{ShardConfig, ShardServer};
 use serde_json::{Value as Json, json};
 
 use crate::{
-    requests::{Answer, World},
+    requests::{Answer, Lines, World},
     service::{Heard, Service},
     services::{ends, shows},
 };
@@ -253,38 +248,20 @@ async fn an_edited_call_may_use_what_those_before_it_have_put_out() {
     assert_eq!((sent.call.as_str(), &sent.body), ("POST /v2/7", &json!({ "of": 7 })));
 }
 
-/// Log lines of this thread.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(line)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_an_edit_carries_is_not_logged() {
     let (world, _service) = stuck("s1").await;
     // The line's place in the code must be known before somebody listens: seen first by another
     // test's thread while this one alone listens, it would stay silent.
     assert_eq!(world.post("/v1/transactions/s1:commit", "").await.code(), "wrong_state");
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let log = tracing_subscriber::fmt().with_writer(move || writer.clone());
-    let log = tracing::subscriber::set_default(log.finish());
+    let lines = Lines::begin();
     let mut pay = step("pay");
     pay["do"] = json!({ "call": "POST /v2/pay", "headers": { "x-key": "a-secret" },
         "body": { "card": "4111" } });
     let edit = json!({ "branch": pay, "reason": "it has moved" });
     let told = world.post("/v1/transactions/s1:edit", edit).await;
     assert_eq!(told.status.as_u16(), 200, "{}", told.body);
-    drop(log);
-    let lines = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let lines = lines.end();
     for word in ["\"edit\"", "\"pay\"", "it has moved"] {
         assert!(lines.contains(word), "{word} is not in {lines}");
     }

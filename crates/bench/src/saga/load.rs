@@ -24,7 +24,8 @@ use tokio::{net::TcpStream, time::timeout};
 use super::service::{PATIENCE, Service};
 use crate::{Result, median};
 
-/// The name of a saga: whose it is, and a number that no other saga of this process has.
+/// The name of a saga: whose it is, and a number that no other saga of this process has. As text
+/// it rises with the number, as the names do that clients make (UUIDs of version 7).
 #[derive(Clone, Copy)]
 pub struct Gid {
     /// The index of its client.
@@ -44,14 +45,14 @@ impl Gid {
     pub fn of(call: &Parts) -> Option<Self> {
         let header = call.headers.get("handfast-transaction").and_then(|gid| gid.to_str().ok());
         let query = || call.uri.query()?.split('&').find_map(|pair| pair.strip_prefix("gid="));
-        let (client, number) = header.or_else(query)?.strip_prefix("b-")?.split_once('-')?;
+        let (number, client) = header.or_else(query)?.strip_prefix("b-")?.split_once('-')?;
         Some(Self { client: client.parse().ok()?, number: number.parse().ok()? })
     }
 }
 
 impl fmt::Display for Gid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "b-{}-{}", self.client, self.number)
+        write!(f, "b-{:012}-{}", self.number, self.client)
     }
 }
 

@@ -19,7 +19,8 @@ impl Step<'_> {
         }
     }
 
-    /// Claims the branch's next ballot.
+    /// Claims the branch's next ballot. If an acceptor has forgotten the run, that is so old that
+    /// another member may have ended it long ago: it is asked, too.
     pub(super) fn claim(&mut self, member: &Member<'_>) {
         let Inquiry { lead, .. } = self.inquiry(&member.branch);
         let Lead::Paxos(leader) = lead.get_or_insert_with(|| Lead::Paxos(Leader::default())) else {
@@ -28,9 +29,13 @@ impl Step<'_> {
         let used = member.prepared.claimed;
         // None only when a peer has made up absurd ballots: then others must decide.
         let Some(ballot) = leader.claim(member.process(), used, member.pact) else { return };
+        let is_old = !leader.retired.is_empty();
         self.out.force(Record::Claimed { branch: member.branch.clone(), ballot });
         for acceptor in member.pact.acceptor_numbers() {
             self.send(member.pact, Word::Claim { ballot, acceptor });
+        }
+        if is_old {
+            self.ask_others(member, false);
         }
         self.wait_whole_period(member);
     }
@@ -42,7 +47,8 @@ impl Step<'_> {
         let Some(Lead::Paxos(leader)) = &mut self.inquiry(&member.branch).lead else { return };
         match leader.hear(word, pact) {
             // Its timer runs since it claimed.
-            Heard::Nothing | Heard::Outbid | Heard::Forgotten => {}
+            Heard::Nothing | Heard::Outbid => {}
+            Heard::Forgotten => self.ask_for_end(&member),
             Heard::Propose(proposal) => {
                 for acceptor in pact.acceptor_numbers() {
                     self.send(pact, Word::Accept { proposal, acceptor });

@@ -103,16 +103,14 @@ impl Step<'_> {
         let Some(inquiry) = self.live.inquiries.get_mut(branch) else { return };
         inquiry.is_timed = false;
         inquiry.firings = inquiry.firings.saturating_sub(1);
-        let (again, way) = match &inquiry.lead {
-            None => return,
-            Some(Lead::Paxos(_)) => (inquiry.firings > 0, Way::Paxos),
-            Some(Lead::ThreePhase(_)) => (inquiry.firings > 0, Way::ThreePhase),
-        };
+        let again = inquiry.firings > 0;
         let Some(member) = self.member(branch.clone()) else { return };
-        match way {
-            _ if again => self.wait_whole_period(&member),
-            Way::Paxos => self.claim(&member),
-            Way::ThreePhase => self.terminate(&member, true),
+        match &self.inquiry(branch).lead {
+            None => {}
+            Some(_) if again => self.wait_whole_period(&member),
+            Some(Lead::Paxos(_)) => self.claim(&member),
+            Some(Lead::ThreePhase(_)) => self.terminate(&member, true),
+            Some(Lead::Asking(_)) => self.ask_again(&member),
         }
     }
 
@@ -120,6 +118,7 @@ impl Step<'_> {
         let inquiry = self.inquiry(&member.branch);
         let after_ms = match &inquiry.lead {
             Some(Lead::Paxos(leader)) => leader.wait_ms(member.process()),
+            Some(Lead::Asking(asking)) => asking.wait_ms(),
             Some(Lead::ThreePhase(_)) | None => TERMINATION_MS,
         };
         inquiry.firings = if inquiry.is_timed { 2 } else { 1 };
@@ -154,12 +153,9 @@ impl<'a> Step<'a> {
                     state.proposed(proposal, acceptor)
                 });
             }
-            // A prepared branch finds the end by itself.
-            (Word::Asked { by, member, .. }, Way::Paxos) => {
-                if self.member_of(pact, process(member)).is_none() {
-                    self.asked_unprepared(pact, by, member);
-                }
-            }
+            (Word::Asked { by, member, .. }, Way::Paxos) => self.asked_for_end(pact, by, member),
+            (Word::Told { by, .. }, _) => self.told(pact, by, *word),
+            (Word::Forgotten { by, .. }, _) => self.told_forgotten(pact, by, *word),
             (word, Way::Paxos) => self.leader_word(pact, word),
             (word, Way::ThreePhase) => self.three_phase_word(pact, word),
         }

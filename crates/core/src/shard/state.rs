@@ -13,6 +13,7 @@ use crate::{
     id::{BranchId, RequestId},
     pact::{
         Pact,
+        asking::Asking,
         paxos::{Acceptor, Ballot, Change, Leader},
         three_phase::{Stage, Termination},
     },
@@ -245,6 +246,21 @@ pub struct Inquiry {
     pub firings: u8,
 }
 
+impl Inquiry {
+    /// Three-phase: whether it leads the termination.
+    pub(super) fn leads(&self) -> bool {
+        matches!(self.lead, Some(Lead::ThreePhase(_))) && !self.is_recovering
+    }
+
+    /// Why nobody but an operator can end the branch, as far as is known.
+    pub fn stuck(&self, pact: &Pact) -> Option<String> {
+        match &self.lead {
+            Some(Lead::Asking(asking)) => asking.stuck(pact),
+            _ => None,
+        }
+    }
+}
+
 /// A branch that sets out to end the transaction without the coordinator.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Lead {
@@ -252,6 +268,8 @@ pub enum Lead {
     Paxos(Leader),
     /// By the termination of three-phase commit.
     ThreePhase(Termination),
+    /// Nobody can lead any more: the others are asked whether they know the end.
+    Asking(Asking),
 }
 
 /// A branch that has not all of its locks.

@@ -5,14 +5,14 @@
 //! and a leader that is asked by a lower one stands down. So no two decide by different views.
 
 use super::{
-    End, Lead, Record, Step,
+    Lead, Record, Step,
     peers::{Member, process},
 };
 use crate::{
     id::BranchId,
     pact::{
         Pact, Process, Word,
-        three_phase::{Next, Stage, Termination},
+        three_phase::{Next, Termination},
     },
     transaction::Index,
 };
@@ -22,9 +22,6 @@ impl Step<'_> {
         match word {
             Word::PreCommit { by, member } => self.ordered(pact, by, member),
             Word::Asked { by, member, leads } => self.asked(pact, by, member, leads),
-            Word::Told { by, member, stage, recovering } => {
-                self.told(pact, by, member, (stage, recovering));
-            }
             Word::PreCommitted { by, member } => self.obeyed(pact, by, member),
             Word::Led { by, member, leader } => self.stand_down(pact, by, member, leader),
             _ => {}
@@ -49,7 +46,7 @@ impl Step<'_> {
     /// its orders are late ones.
     fn follows(&mut self, member: &Member<'_>, by: Process) -> bool {
         let inquiry = self.inquiry(&member.branch);
-        let leads = inquiry.lead.is_some() && !inquiry.is_recovering;
+        let leads = inquiry.leads();
         match by.checked_sub(1) {
             None => !leads && inquiry.led_by.is_none(),
             Some(leader) => {
@@ -67,7 +64,7 @@ impl Step<'_> {
         let inquiry = self.inquiry(&member.branch);
         let recovering = inquiry.is_recovering;
         if let (true, Some(leader)) = (leads, by.checked_sub(1)) {
-            let own = (inquiry.lead.is_some() && !recovering).then_some(index);
+            let own = inquiry.leads().then_some(index);
             if let Some(lower) = own.or(inquiry.led_by).filter(|lower| *lower < leader) {
                 return self.send(pact, Word::Led { by, member: index, leader: lower });
             }
@@ -96,31 +93,6 @@ impl Step<'_> {
             None => self.take_over(member),
         }
     }
-
-    /// A branch that has not voted is aborted for good, so that "aborted" is the truth (BHG 7.5: it
-    /// may still abort alone; with Paxos its yes will always be missing).
-    pub(super) fn asked_unprepared(&mut self, pact: &Pact, by: Process, index: Index) {
-        let branch = pact.branch(index);
-        if !pact.covers(&branch) || !self.is_unseen(&branch) {
-            return self.tell_end(pact, by, index);
-        }
-        self.fence(&branch);
-        let (stage, recovering) = (Stage::Aborted, false);
-        self.send(pact, Word::Told { by, member: index, stage, recovering });
-    }
-
-    fn tell_end(&mut self, pact: &Pact, by: Process, index: Index) {
-        let branch = pact.branch(index);
-        let stage = match self.saved.finished.end(&branch) {
-            Some(End::Committed) => Stage::Committed,
-            Some(End::Aborted) => Stage::Aborted,
-            None if pact.covers(&branch) && self.is_forgotten(&branch) => {
-                return self.send(pact, Word::Forgotten { by, member: index });
-            }
-            None => return,
-        };
-        self.send(pact, Word::Told { by, member: index, stage, recovering: false });
-    }
 }
 
 /// Leading.
@@ -131,10 +103,7 @@ impl Step<'_> {
         inquiry.lead = Some(Lead::ThreePhase(Termination::default()));
         inquiry.led_by = None;
         let leads = !inquiry.is_recovering;
-        let by = member.process();
-        for other in member.pact.indices().filter(|other| *other != member.branch.index) {
-            self.send(member.pact, Word::Asked { by, member: other, leads });
-        }
+        self.ask_others(member, leads);
         self.wait_whole_period(member);
         self.terminate(member, false);
     }
@@ -158,22 +127,6 @@ impl Step<'_> {
                 }
                 self.wait_whole_period(member);
             }
-        }
-    }
-
-    /// Another member says how far it is. If it knows the end, that is the end, whoever asked.
-    fn told(&mut self, pact: &Pact, by: Process, other: Index, told: (Stage, bool)) {
-        let Some(member) = self.member_of(pact, by) else { return };
-        if usize::from(other) >= pact.members.len() || other == member.branch.index {
-            return;
-        }
-        if let Some(commit) = told.0.decided() {
-            return self.conclude(&member, commit);
-        }
-        let inquiry = self.inquiry(&member.branch);
-        if let Some(Lead::ThreePhase(Termination::Asking(answers))) = &mut inquiry.lead {
-            answers.insert(other, told);
-            self.terminate(&member, false);
         }
     }
 

@@ -42,6 +42,7 @@ struct Rare {
 struct Told {
     is_begun: bool,
     may_be_done: bool,
+    may_be_late: bool,
     is_finished: bool,
     tries: u32,
     unsent: u32,
@@ -111,6 +112,7 @@ impl Told {
             is_asked: false,
             is_doing: false,
             may_be_done,
+            may_be_late,
             is_finished,
             tries,
             unsent,
@@ -125,6 +127,7 @@ impl Told {
         Some(Self {
             is_begun,
             may_be_done,
+            may_be_late,
             is_finished,
             tries,
             unsent,
@@ -135,16 +138,16 @@ impl Told {
     }
 
     fn wake(self) -> Telling {
-        let Self { is_begun, may_be_done, is_finished, tries, unsent, spent_ms, .. } = self;
         Telling {
-            is_begun,
+            is_begun: self.is_begun,
             is_asked: false,
             is_doing: false,
-            may_be_done,
-            is_finished,
-            tries,
-            unsent,
-            spent_ms,
+            may_be_done: self.may_be_done,
+            may_be_late: self.may_be_late,
+            is_finished: self.is_finished,
+            tries: self.tries,
+            unsent: self.unsent,
+            spent_ms: self.spent_ms,
             last_answer: self.last_answer.map(String::from),
             tried: self.tried,
         }

@@ -48,8 +48,6 @@ pub enum Effect {
         proof: Proof,
         /// It is open, not prepared: its commit decides.
         one_phase: bool,
-        /// The plan, if there is one, which holds what a reservation is told.
-        given: Option<Given>,
     },
     /// Tell a branch to roll back, after stopping what it may still be doing.
     Abort {
@@ -61,11 +59,8 @@ pub enum Effect {
         resource: String,
         /// What it said when it voted, if it did.
         proof: Proof,
-        /// The plan, if there is one, which holds what a reservation is told.
-        given: Option<Given>,
     },
-    /// Ask a service to do, undo or take a delivery. A do is answered with `Answered`, the others
-    /// with `Acked`.
+    /// Call a service. A do or try is answered with `Answered`, all else with `Acked`.
     Call {
         /// Which run.
         run: RunId,
@@ -80,8 +75,8 @@ pub enum Effect {
         /// What the call may use.
         given: Given,
     },
-    /// The run is aborted: steps of it that were not called yet need not be. They are answered with
-    /// `Unsent`.
+    /// The run is aborted: steps and reservations of it that were not called yet need not be. They
+    /// are answered with `Unsent`.
     Recall {
         /// Which run.
         run: RunId,

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     id::{RequestId, RunId},
-    pact::{Pact, Way, paxos::Leader},
+    pact::{Pact, Way, asking::Asking, paxos::Leader},
     plan::{Given, Kind, Plan, Planned},
     vote::{Proof, Vote},
 };
@@ -48,8 +48,8 @@ pub enum Lead {
     /// Three-phase: all voted yes; these members are precommitted.
     PreCommit(BTreeSet<Index>),
     /// The members are asked how it ended: with three-phase after a restart, for they decide; with
-    /// Paxos when most acceptors have forgotten the run. These have forgotten it too.
-    Asking(BTreeSet<Index>),
+    /// Paxos when most acceptors have forgotten the run.
+    Asking(Asking),
 }
 
 /// A run that waits for votes.
@@ -196,7 +196,7 @@ impl Voting {
             _ => None,
         };
         let outputs = uses.iter().filter_map(output).collect();
-        Given { plan: Arc::clone(plan), outputs, attempt }
+        Given { plan: Arc::clone(plan), outputs, attempt, is_early: false }
     }
 
     /// What a decision taken now is about. A branch that has not voted may yet prepare, or may be
@@ -250,10 +250,13 @@ pub struct Telling {
     pub is_begun: bool,
     /// It was asked or told, and has not answered yet.
     pub is_asked: bool,
-    /// What it was asked is to do its step.
+    /// What it was asked is to do its step, or to reserve.
     pub is_doing: bool,
     /// It may be done, whatever it answers from now on.
     pub may_be_done: bool,
+    /// A do or try of it was, or may have been, sent and not answered for good: unless one is known
+    /// to be done, it may arrive at any time.
+    pub may_be_late: bool,
     /// It answered that it is finished.
     pub is_finished: bool,
     /// Tries that did not succeed, since the node started.

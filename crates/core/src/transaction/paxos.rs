@@ -39,7 +39,8 @@ impl Step<'_> {
         }
     }
 
-    /// Claims a ballot of its own, above all it knows.
+    /// Claims a ballot of its own, above all it knows. If an acceptor has forgotten the run, that
+    /// is so old that the members may have ended it long ago: they are asked, too.
     pub(super) fn lead_ballot(&mut self, known: &Known, pact: &Pact, why: Option<Reason>) {
         let fresh = || Lead::Paxos { leader: Leader::default(), is_timed: false, reason: None };
         let lead = self.live.lead.get_or_insert_with(fresh);
@@ -50,9 +51,13 @@ impl Step<'_> {
         let used = known.claimed.max(known.acceptor.promised);
         // None only when a peer has made up absurd ballots: then others must decide.
         let Some(ballot) = leader.claim(0, used, pact) else { return };
+        let is_old = !leader.retired.is_empty();
         self.out.force(Record::Claimed { ballot });
         for acceptor in pact.acceptor_numbers() {
             self.send(pact, Word::Claim { ballot, acceptor });
+        }
+        if is_old {
+            self.ask_each(pact);
         }
         self.wait_for_acceptors();
     }

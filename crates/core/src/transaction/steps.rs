@@ -1,24 +1,34 @@
-//! Before the decision, with a plan: steps are done, and branches prepare, each in its turn.
+//! Before the decision, with a plan: steps are done, reservations tried, and all other branches
+//! prepare, each in its turn.
 //!
 //! * The plan is durable before the first call leaves: nobody could list what services were asked.
 //! * A step's "done" is its vote. It is durable before anything leaves that comes after it.
+//! * A reservation is tried as a step is done, but its "done" is recorded with the decision, as
+//!   votes are. What holds of a do and its undo holds of a try and its cancel.
 //! * After a restart it goes on forward: a step that is not recorded as done is asked again, with
 //!   the same key. But once a branch may have been asked to prepare, it is aborted: votes are not
 //!   recorded, and a branch is not prepared twice.
 //! * What was begun, and is not certainly refused, is undone if it aborts (Garcia-Molina and Salem
-//!   1987, section 2: the compensating transactions of all that ran).
+//!   1987, section 2: the compensating transactions of all that ran). What never arrived is not.
+//! * It is not undone before the call under way has been answered or given up. But giving up takes
+//!   nothing back: the network, a proxy or the service's own queue may hold the call, for nobody
+//!   knows how long. So a service that finds nothing to undo is believed only if no call can come
+//!   any more that would do it: one is known to be done, or all were answered for good. A node
+//!   that restarts does not know what it had sent, so it believes none that is not known to be
+//!   done.
 
 use alloc::{format, string::String, sync::Arc, vec::Vec};
 
 use super::{
     AckWhen, Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Saved, Step, Telling,
-    Timer, Transaction, Tried, Voting,
+    Timer, Transaction, Tried, Voted, Voting,
+    tell::{Failed, How},
 };
 use crate::{
     id::{RequestId, RunId},
     machine::Machine,
     plan::{Given, Kind, Patience, Plan, Verb},
-    vote::{Cause, Proof, Refusal, Reply, Vote},
+    vote::{Cause, Later, Proof, Refusal, Reply, Vote},
 };
 
 impl Step<'_> {
@@ -35,14 +45,20 @@ impl Step<'_> {
 
     /// After a restart: a run that is not decided goes on, or is given up.
     pub(super) fn resume(&mut self) {
-        let Some(known) = self.known.filter(|known| known.decision.is_none()) else { return };
+        let Some(known) = self.known.filter(|known| !known.finished) else { return };
         let Some(plan) = &known.plan else { return };
-        let voting = Voting::resumed(known, plan);
         self.live.telling.resize(known.branches.len(), Telling::default());
+        for (telling, told) in self.live.telling.iter_mut().zip(&known.branches) {
+            telling.may_be_late = known.decision.is_some() && told.vote == Voted::Unknown;
+        }
+        if known.decision.is_some() {
+            return;
+        }
+        let voting = Voting::resumed(known, plan);
         let mut prepares = false;
         for (branch, planned) in (0..).zip(&plan.branches) {
             if voting.may_have_begun(branch, planned) {
-                self.live.telling[usize::from(branch)].may_be_done = true;
+                self.live.telling[usize::from(branch)].may_have_arrived(How::Unknown);
                 prepares |= planned.part.kind == Kind::Prepare;
             }
         }
@@ -79,34 +95,48 @@ impl Step<'_> {
             if is_begun || !voting.is_turn_of(branch, planned) {
                 continue;
             }
-            match planned.part.kind {
+            let kind = planned.part.kind;
+            let is_first = kind == Kind::Prepare && !self.has_begun_to_prepare(&plan);
+            match kind {
                 Kind::Step => self.ask_to_do(branch),
+                Kind::Prepare if plan.reserves(branch) => self.ask_to_do(branch),
                 Kind::Prepare => self.ask_to_prepare(run, &plan, branch),
                 Kind::Deliver => {}
+            }
+            if is_first {
+                self.arm(Timer::Votes(run), plan.terms.timeout_ms);
             }
         }
     }
 
+    fn has_begun_to_prepare(&self, plan: &Plan) -> bool {
+        let mut branches = (0..).zip(&self.live.telling);
+        branches.any(|(at, telling)| plan.kind(at) == Kind::Prepare && telling.is_begun)
+    }
+
+    /// Calls a service to do its step, or to make its reservation.
     fn ask_to_do(&mut self, branch: Index) {
         let Some(voting) = &self.live.voting else { return };
         let Some(plan) = voting.plan.clone() else { return };
         let telling = &mut self.live.telling[usize::from(branch)];
         (telling.is_begun, telling.is_asked, telling.is_doing) = (true, true, true);
         let patience = &plan.branches[usize::from(branch)].part.patience;
+        let within_ms = patience.call_within_ms(telling.spent_ms);
+        let (verb, within_ms) = match plan.reserves(branch) {
+            true => (Verb::Try, within_ms.min(plan.terms.timeout_ms)),
+            false => (Verb::Do, within_ms),
+        };
         self.out.effect(Effect::Call {
             run: voting.run,
             branch,
             resource: voting.branches[usize::from(branch)].1.clone(),
-            verb: Verb::Do,
-            within_ms: patience.call_within_ms(telling.spent_ms),
+            verb,
+            within_ms,
             given: voting.given(&plan, branch, telling.calls().saturating_add(1)),
         });
     }
 
     fn ask_to_prepare(&mut self, run: RunId, plan: &Arc<Plan>, branch: Index) {
-        let is_first = !(0..)
-            .zip(&self.live.telling)
-            .any(|(at, telling)| plan.kind(at) == Kind::Prepare && telling.is_begun);
         let telling = &mut self.live.telling[usize::from(branch)];
         (telling.is_begun, telling.may_be_done) = (true, true);
         let voting = self.live.voting.as_ref().expect("its turn came");
@@ -120,9 +150,6 @@ impl Step<'_> {
             pact: None,
             given: Some(voting.given(plan, branch, 1)),
         });
-        if is_first {
-            self.arm(Timer::Votes(run), plan.terms.timeout_ms);
-        }
     }
 
     /// A branch answered the prepare.
@@ -136,7 +163,7 @@ impl Step<'_> {
         self.voted(run, branch, vote);
     }
 
-    /// A service answered the do of a step.
+    /// A service answered the do of a step, or the try of a reservation.
     pub(super) fn answered(&mut self, run: RunId, branch: Index, reply: Reply, took_ms: u64) {
         let Some(telling) = self.live.telling.get_mut(usize::from(branch)) else { return };
         if !telling.is_doing {
@@ -162,16 +189,24 @@ impl Step<'_> {
     }
 
     fn do_answered(&mut self, run: RunId, branch: Index, reply: Reply) {
+        let reserves = self.plan().is_some_and(|(_, plan)| plan.reserves(branch));
         match reply {
+            Reply::Done(output) if reserves => self.voted(run, branch, Vote::Yes(output)),
             Reply::Done(output) => self.done(run, branch, output, None),
             Reply::Refused(refusal) => self.refused(run, branch, refusal),
             Reply::InProgress(after_ms) => {
-                self.live.telling[usize::from(branch)].may_be_done = true;
+                self.live.telling[usize::from(branch)].may_have_arrived(How::Unknown);
                 self.do_later(run, branch, after_ms, "in progress".into(), false);
             }
-            Reply::Unsent(detail) => self.do_again(run, branch, detail, false, false),
-            Reply::Unknown(detail) => self.do_again(run, branch, detail, true, false),
-            Reply::Broken(detail) => self.do_again(run, branch, detail, true, true),
+            Reply::Unsent(detail) => self.do_again(run, branch, Failed::unsent(detail)),
+            Reply::Later(later) => self.do_again(run, branch, later.into()),
+            Reply::Unknown(detail) => self.do_again(run, branch, Failed::unknown(detail)),
+            // Others hold locks while it prepares: an operator is not waited for.
+            Reply::Broken(message) if reserves => {
+                let (code, cause) = ("service_broken".into(), Cause::Request);
+                self.voted(run, branch, Vote::Lost(Refusal { code, message, cause }));
+            }
+            Reply::Broken(detail) => self.do_again(run, branch, Failed::broken(detail)),
         }
     }
 
@@ -207,14 +242,16 @@ impl Step<'_> {
         });
     }
 
-    fn do_again(&mut self, run: RunId, branch: Index, detail: String, arrived: bool, broken: bool) {
+    fn do_again(&mut self, run: RunId, branch: Index, failed: Failed) {
         let Some((_, plan)) = self.plan() else { return };
+        let Failed { detail, how, after_ms } = failed;
+        let broken = how == How::Broken;
         let telling = &mut self.live.telling[usize::from(branch)];
-        telling.may_be_done |= arrived;
-        let tries = if arrived { &mut telling.tries } else { &mut telling.unsent };
-        *tries = tries.saturating_add(1);
+        telling.may_have_arrived(how);
+        telling.count(how);
         let patience = &plan.branches[usize::from(branch)].part.patience;
         let wait_ms = if broken { patience.cap_ms } else { patience.wait_ms(telling.calls()) };
+        let wait_ms = wait_ms.max(after_ms);
         let is_over = !broken && patience.is_over(telling.tries, telling.spent_ms);
         if is_over {
             return self.lose_patience(run, branch, &detail);
@@ -252,7 +289,9 @@ impl Step<'_> {
 
     fn lose_patience(&mut self, run: RunId, branch: Index, detail: &str) {
         let message = format!("it was tried for long enough; its last answer: {detail}");
-        let refusal = Refusal { code: "step_timeout".into(), message, cause: Cause::Passing };
+        let reserves = self.plan().is_some_and(|(_, plan)| plan.reserves(branch));
+        let code = if reserves { "vote_timeout" } else { "step_timeout" };
+        let refusal = Refusal { code: code.into(), message, cause: Cause::Passing };
         self.refused(run, branch, refusal);
     }
 
@@ -261,6 +300,9 @@ impl Step<'_> {
         let telling = &mut self.live.telling[usize::from(branch)];
         // Undoing is counted anew.
         let tried = telling.tried.take();
+        if let Reply::Unknown(_) | Reply::InProgress(_) = &reply {
+            telling.may_be_late = true;
+        }
         let certainly_not = match reply {
             Reply::Done(output) => {
                 let done = Record::Done { branch, output, declared: None, tried };
@@ -271,6 +313,10 @@ impl Step<'_> {
                 return Step { known: Some(&after), live: self.live, out: self.out }.tell_all();
             }
             Reply::Refused(_) | Reply::Unsent(_) => !telling.may_be_done,
+            Reply::Later(later) => {
+                telling.may_be_late |= later.may_be_done;
+                !later.may_be_done && !telling.may_be_done
+            }
             Reply::InProgress(_) | Reply::Unknown(_) | Reply::Broken(_) => false,
         };
         if certainly_not && known.is_pending(branch) {
@@ -306,7 +352,9 @@ impl Step<'_> {
         let Some(voting) = self.live.voting.as_ref().filter(|voting| voting.run == run) else {
             return false;
         };
-        let is_open = voting.kind(branch) == Kind::Step && voting.vote(branch).is_none();
+        let is_called = voting.kind(branch) == Kind::Step
+            || voting.plan.as_ref().is_some_and(|plan| plan.reserves(branch));
+        let is_open = is_called && voting.vote(branch).is_none();
         let telling = self.live.telling.get(usize::from(branch));
         let waits = is_open && telling.is_some_and(|t| t.is_begun && !t.is_asked);
         if waits {
@@ -346,7 +394,7 @@ impl Step<'_> {
         self.live.asks = self.live.asks.saturating_add(1);
         let (resource, attempt) = (ask.resource.clone(), self.live.asks);
         let within_ms = Patience::UNTIL_DONE.call_ms;
-        let given = Given { plan, outputs: Vec::new(), attempt };
+        let given = Given { plan, outputs: Vec::new(), attempt, is_early: false };
         self.out.effect(Effect::Ask { run, resource, within_ms, given });
     }
 
@@ -382,6 +430,10 @@ impl Step<'_> {
                 return self.give_up(reason);
             }
             Reply::InProgress(after_ms) => after_ms,
+            Reply::Later(Later { detail, after_ms, .. }) => {
+                self.live.ask_answer = Some(detail);
+                Patience::UNTIL_DONE.wait_ms(self.live.asks).max(after_ms)
+            }
             Reply::Unsent(detail) | Reply::Unknown(detail) | Reply::Broken(detail) => {
                 self.live.ask_answer = Some(detail);
                 Patience::UNTIL_DONE.wait_ms(self.live.asks)

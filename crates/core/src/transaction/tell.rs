@@ -4,13 +4,13 @@ use alloc::{string::String, sync::Arc};
 
 use super::{
     Answer, Decision, Effect, Fate, Index, Known, Reason, Record, Step, Telling, Timer, Tried,
-    indices,
+    Voted, indices,
 };
 use crate::{
     id::RunId,
     plan::{Given, Kind, Plan, Verb},
     retry,
-    vote::{Ack, Cause},
+    vote::{Ack, Cause, Later},
 };
 
 impl<'a> Step<'a> {
@@ -34,24 +34,18 @@ impl<'a> Step<'a> {
         let attempt = telling.calls().saturating_add(1);
         let told = &known.branches[usize::from(branch)];
         let (run, resource, proof) = (known.run, told.resource.clone(), told.proof.clone());
-        let given = known.plan.as_ref().map(|plan| given(known, plan, branch, attempt));
-        let one_phase = known.decision.is_none();
-        let verb = match known.kind(branch) {
-            Kind::Prepare => None,
-            Kind::Step => Some(Verb::Undo),
-            Kind::Deliver => Some(Verb::Deliver),
-        };
-        self.out.effect(match (verb, given, &known.decision) {
-            (Some(verb), Some(given), _) => {
-                let persistence = &given.plan.branches[usize::from(branch)].part.persistence;
-                let within_ms = persistence.call_ms;
+        let is_early = told.vote != Voted::Yes && telling.may_be_late;
+        let called = known.plan.as_ref().zip(verb(known, branch));
+        self.out.effect(match (called, &known.decision) {
+            (Some((plan, verb)), _) => {
+                let within_ms = plan.branches[usize::from(branch)].part.persistence.call_ms;
+                let given = Given { is_early, ..given(known, plan, branch, attempt) };
                 Effect::Call { run, branch, resource, verb, within_ms, given }
             }
-            (_, given, Some(Decision::Abort(_))) => {
-                Effect::Abort { run, branch, resource, proof, given }
-            }
-            (_, given, Some(Decision::Commit) | None) => {
-                Effect::Commit { run, branch, resource, proof, one_phase, given }
+            (None, Some(Decision::Abort(_))) => Effect::Abort { run, branch, resource, proof },
+            (None, Some(Decision::Commit) | None) => {
+                let one_phase = known.decision.is_none();
+                Effect::Commit { run, branch, resource, proof, one_phase }
             }
         });
     }
@@ -105,9 +99,10 @@ impl<'a> Step<'a> {
                 self.delegate_answered(known, Decision::Abort(reason));
             }
             Ack::Heuristic(detail) => self.heuristic(known, branch, detail),
-            Ack::Unknown(detail) => self.try_later(known, branch, detail, Failed::Unknown),
-            Ack::Unsent(detail) => self.try_later(known, branch, detail, Failed::Unsent),
-            Ack::Broken(detail) => self.try_later(known, branch, detail, Failed::Broken),
+            Ack::Unknown(detail) => self.try_later(known, branch, Failed::unknown(detail)),
+            Ack::Unsent(detail) => self.try_later(known, branch, Failed::unsent(detail)),
+            Ack::Broken(detail) => self.try_later(known, branch, Failed::broken(detail)),
+            Ack::Later(later) => self.try_later(known, branch, later.into()),
             Ack::InProgress(after_ms) => {
                 telling.last_answer = Some("in progress".into());
                 self.arm(Timer::Retry(run, branch), after_ms);
@@ -148,28 +143,25 @@ impl<'a> Step<'a> {
         self.announce(&mixed);
     }
 
-    fn try_later(&mut self, known: &Known, branch: Index, detail: String, failed: Failed) {
+    fn try_later(&mut self, known: &Known, branch: Index, failed: Failed) {
         let persistence = known.plan.as_ref().and_then(|plan| {
             plan.branches.get(usize::from(branch)).map(|planned| &planned.part.persistence)
         });
         let telling = self.telling(known, branch);
-        let tries = match failed {
-            Failed::Unsent => &mut telling.unsent,
-            Failed::Unknown | Failed::Broken => &mut telling.tries,
-        };
-        *tries = tries.saturating_add(1);
+        let Failed { detail, how, after_ms } = failed;
+        telling.count(how);
         telling.last_answer = Some(detail.clone());
         let calls = telling.calls();
         let (wait_ms, is_over) = match persistence {
-            _ if failed == Failed::Broken => {
+            _ if how == How::Broken => {
                 (persistence.map_or(retry::CAP_MS, |persistence| persistence.cap_ms), true)
             }
             Some(persistence) => {
-                let wait_ms = persistence.wait_ms(calls);
+                let wait_ms = persistence.wait_ms(calls).max(after_ms);
                 telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
                 (wait_ms, persistence.is_over(telling.tries, telling.spent_ms))
             }
-            None => (retry::backoff_ms(calls), false),
+            None => (retry::backoff_ms(calls).max(after_ms), false),
         };
         self.arm(Timer::Retry(known.run, branch), wait_ms);
         let is_new = known.branches[usize::from(branch)].fate == Fate::Open;
@@ -226,15 +218,74 @@ impl<'a> Step<'a> {
     }
 }
 
-/// Why a branch must be told again.
+/// A call that did not succeed, and must be made again.
+pub(super) struct Failed {
+    /// What was answered.
+    pub(super) detail: String,
+    pub(super) how: How,
+    /// Not sooner, in ms.
+    pub(super) after_ms: u64,
+}
+
+/// How a call did not succeed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    /// Nobody knows whether it was told.
+pub(super) enum How {
+    /// Nobody knows whether it did.
     Unknown,
-    /// It certainly was not: that costs no tries.
+    /// It certainly did not: that costs no tries.
     Unsent,
-    /// It answers what makes no sense.
+    /// What is answered makes no sense.
     Broken,
+}
+
+impl Failed {
+    pub(super) fn unknown(detail: String) -> Self {
+        Self { detail, how: How::Unknown, after_ms: 0 }
+    }
+
+    pub(super) fn unsent(detail: String) -> Self {
+        Self { detail, how: How::Unsent, after_ms: 0 }
+    }
+
+    pub(super) fn broken(detail: String) -> Self {
+        Self { detail, how: How::Broken, after_ms: 0 }
+    }
+}
+
+impl From<Later> for Failed {
+    fn from(later: Later) -> Self {
+        let how = if later.may_be_done { How::Unknown } else { How::Unsent };
+        Self { detail: later.detail, how, after_ms: later.after_ms }
+    }
+}
+
+impl Telling {
+    /// A do or try did not succeed: what may have come of it.
+    pub(super) fn may_have_arrived(&mut self, how: How) {
+        self.may_be_done |= how != How::Unsent;
+        self.may_be_late |= how == How::Unknown;
+    }
+
+    /// One try more that did not succeed.
+    pub(super) fn count(&mut self, how: How) {
+        let tries = match how {
+            How::Unsent => &mut self.unsent,
+            How::Unknown | How::Broken => &mut self.tries,
+        };
+        *tries = tries.saturating_add(1);
+    }
+}
+
+/// What a service is called for once it is decided; none if the branch is no service's.
+fn verb(known: &Known, branch: Index) -> Option<Verb> {
+    let reserves = known.plan.as_ref().is_some_and(|plan| plan.reserves(branch));
+    match (known.kind(branch), &known.decision) {
+        (Kind::Prepare, _) if !reserves => None,
+        (Kind::Prepare, Some(Decision::Abort(_))) => Some(Verb::Cancel),
+        (Kind::Prepare, _) => Some(Verb::Confirm),
+        (Kind::Step, _) => Some(Verb::Undo),
+        (Kind::Deliver, _) => Some(Verb::Deliver),
+    }
 }
 
 /// What a branch's call may use once it is decided.
@@ -244,5 +295,5 @@ fn given(known: &Known, plan: &Arc<Plan>, branch: Index, attempt: u32) -> Given 
         (!told.proof.0.is_empty()).then(|| (*used, told.proof.clone()))
     };
     let outputs = plan.branches[usize::from(branch)].part.uses.iter().filter_map(output).collect();
-    Given { plan: Arc::clone(plan), outputs, attempt }
+    Given { plan: Arc::clone(plan), outputs, attempt, is_early: false }
 }

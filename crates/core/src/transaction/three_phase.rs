@@ -1,9 +1,9 @@
 //! Three-phase commit at the coordinator.
 
-use alloc::{collections::BTreeSet, format};
+use alloc::collections::BTreeSet;
 
 use super::{Decision, Fate, Index, Lead, Record, Step, Timer};
-use crate::pact::{FORGOTTEN_MS, Pact, TERMINATION_MS, Way, Word};
+use crate::pact::{Pact, TERMINATION_MS, Word, asking::Asking};
 
 impl Step<'_> {
     /// All votes have come. Forced before any member can be precommitted: a coordinator that comes
@@ -27,40 +27,36 @@ impl Step<'_> {
     /// this node only asks. Being asked by it, they know that it cannot decide. With Paxos, after a
     /// majority of acceptors has forgotten the run: a member may know its end all the same.
     pub(super) fn ask_members(&mut self, pact: &Pact) {
-        self.live.lead = Some(Lead::Asking(BTreeSet::new()));
-        self.ask_each(pact, TERMINATION_MS);
+        self.live.lead = Some(Lead::Asking(Asking::default()));
+        self.ask_each(pact);
+        self.arm(Timer::Lead(pact.run), TERMINATION_MS);
     }
 
-    fn ask_each(&mut self, pact: &Pact, again_ms: u64) {
+    pub(super) fn ask_each(&mut self, pact: &Pact) {
         for member in pact.indices() {
             self.send(pact, Word::Asked { by: 0, member, leads: false });
         }
-        self.arm(Timer::Lead(pact.run), again_ms);
     }
 
     /// They had a whole period to answer. What those have forgotten who decide, nobody can decide
     /// any more: to guess would split the transaction. An operator, who sees in the data of the
     /// members what became of it, says so (`Resolved`); and a member that is away now may know.
-    fn asked_in_vain(&mut self, pact: &Pact, forgotten: usize) {
-        let members = pact.members.len();
-        let who = match pact.way {
-            Way::Paxos => "most of its acceptors have",
-            Way::ThreePhase if forgotten >= members => "all of its members have",
-            Way::ThreePhase => return self.ask_each(pact, TERMINATION_MS),
+    fn asked_in_vain(&mut self, pact: &Pact) {
+        let (Some(known), Some(Lead::Asking(asking))) = (self.known, &mut self.live.lead) else {
+            return;
         };
-        let detail = format!(
-            "{who} forgotten the run, and {forgotten} of {members} members: only the data of the \
-             shards can show whether it is committed there"
-        );
-        if let Some(known) = self.known {
-            let open = |at: &Index| {
-                known.is_pending(*at) && known.branches[usize::from(*at)].fate == Fate::Open
-            };
-            for branch in super::indices(known).filter(open) {
+        asking.period_over(pact);
+        let again_ms = asking.wait_ms();
+        if let Some(detail) = asking.stuck(pact) {
+            let said = Fate::Stuck(detail.clone());
+            let is_news =
+                |at: &Index| known.is_pending(*at) && known.branches[usize::from(*at)].fate != said;
+            for branch in super::indices(known).filter(is_news) {
                 self.out.note(Record::Stuck { branch, detail: detail.clone() });
             }
         }
-        self.ask_each(pact, FORGOTTEN_MS);
+        self.ask_each(pact);
+        self.arm(Timer::Lead(pact.run), again_ms);
     }
 
     /// Who has not said that it is precommitted is dead by now, and will ask when it comes back.
@@ -72,7 +68,7 @@ impl Step<'_> {
                 self.order_members(pact, &BTreeSet::new());
             }
             Some(Lead::PreCommit(_)) => self.decide(Decision::Commit),
-            Some(Lead::Asking(forgotten)) => self.asked_in_vain(pact, forgotten.len()),
+            Some(Lead::Asking(_)) => self.asked_in_vain(pact),
             Some(Lead::Paxos { .. }) | None => {}
         }
     }
@@ -86,14 +82,12 @@ impl Step<'_> {
                     self.decide(Decision::Commit);
                 }
             }
-            (Word::Forgotten { by: 0, member }, Some(Lead::Asking(forgotten))) => {
-                forgotten.extend(pact.indices().filter(|known| *known == member));
-            }
-            (Word::Told { by: 0, stage, .. }, _) => {
-                if let Some(commit) = stage.decided() {
-                    self.told_decision(commit);
-                }
-            }
+            (Word::Told { by: 0, stage, .. }, lead) => match (stage.decided(), lead) {
+                (Some(commit), _) => self.told_decision(commit),
+                (None, Some(Lead::Asking(asking))) => asking.hear(word, pact),
+                (None, _) => {}
+            },
+            (Word::Forgotten { by: 0, .. }, Some(Lead::Asking(asking))) => asking.hear(word, pact),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     id::RunId,
     plan::{Given, Kind, Part, Plan, Verb},
-    vote::{Ack, Reply, Vote},
+    vote::{Ack, Later, Reply, Vote},
 };
 
 impl Display for RunId {
@@ -47,6 +47,7 @@ impl Display for Ack {
             Self::Heuristic(detail) => write!(f, "heuristic {detail}"),
             Self::Unknown(detail) => write!(f, "unknown {detail}"),
             Self::Unsent(detail) => write!(f, "unsent {detail}"),
+            Self::Later(later) => write!(f, "{later}"),
             Self::Broken(detail) => write!(f, "broken {detail}"),
             Self::InProgress(after_ms) => write!(f, "in progress, again after {after_ms}"),
         }
@@ -61,15 +62,24 @@ impl Display for Reply {
             Self::Refused(refusal) => write!(f, "refused {}", refusal.code),
             Self::InProgress(after_ms) => write!(f, "in progress, again after {after_ms}"),
             Self::Unsent(detail) => write!(f, "unsent {detail}"),
+            Self::Later(later) => write!(f, "{later}"),
             Self::Unknown(detail) => write!(f, "unknown {detail}"),
             Self::Broken(detail) => write!(f, "broken {detail}"),
         }
     }
 }
 
+impl Display for Later {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let known = if self.may_be_done { "unknown" } else { "not done" };
+        write!(f, "{known}, again after {}: {}", self.after_ms, self.detail)
+    }
+}
+
 impl Display for Given {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "try {}", self.attempt)?;
+        let early = if self.is_early { "early, " } else { "" };
+        write!(f, "{early}try {}", self.attempt)?;
         self.outputs.iter().try_for_each(|(branch, output)| write!(f, " #{branch}={}", output.0))
     }
 }
@@ -261,6 +271,8 @@ impl Display for Effect {
             Self::Call { run, branch, resource, verb, given, .. } => {
                 let verb = match verb {
                     Verb::Deliver => "deliver",
+                    // What is numbered is called a try, too.
+                    Verb::Try => "reserve",
                     verb => verb.name(),
                 };
                 write!(f, "{verb} {run} #{branch} at {resource} {given}")

@@ -47,11 +47,11 @@ pub enum Input {
         /// How long the call took, in ms.
         took_ms: u64,
     },
-    /// A service answered the do of a step.
+    /// A service answered the do of a step, or the try of a reservation.
     Answered {
         /// Which run.
         run: RunId,
-        /// Which step.
+        /// Which branch.
         branch: Index,
         /// Its answer.
         reply: Reply,
@@ -255,7 +255,7 @@ pub enum Record {
     },
     /// The caller wants an open run committed; its branches may prepare from here on.
     Sealed,
-    /// A step is done.
+    /// A step is done; or a try was answered with yes when it was aborted already.
     Done {
         /// Which.
         branch: Index,

@@ -1,15 +1,17 @@
 //! A coordinator and shards on a virtual clock: every message takes 1 ms, every timer its time, and
 //! the network never parts. So the assumptions of three-phase commit hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod hold;
+
+use std::collections::BTreeMap;
 
 use handfast_core::{
     id::{BranchId, Cluster, RequestId, RunId},
     machine::{Machine, Output},
     pact::{Message, Pact, Peer, Way},
     plan::Part,
-    shard::{self, End, Inquired, Shard},
-    transaction::{self, AckWhen, Answer, Begin, BranchSpec, Decision, Transaction},
+    shard::{self, Inquired, Shard},
+    transaction::{self, AckWhen, Answer, Begin, BranchSpec, Transaction},
     vote::{Ack, Cause, Refusal, Vote},
     work::{KeyOp, Work},
 };
@@ -78,6 +80,8 @@ enum Event {
     /// A shard's inquiry arrives at the coordinator.
     Inquiry(usize, u32, BranchId),
     Restart(usize),
+    /// The acceptors forget all runs so far.
+    Forget,
     /// The driver of the coordinator waits no longer for this answer.
     Deadline(RequestId),
 }
@@ -92,6 +96,7 @@ enum Call {
 /// The coordinator's place among the hosts; shards follow.
 pub const COORDINATOR: usize = 0;
 const BEGIN: RequestId = RequestId(0);
+const RUN: RunId = RunId { epoch: 1, number: 1 };
 
 pub struct Hosts {
     pub coordinator: Node<Transaction>,
@@ -153,7 +158,7 @@ impl Hosts {
     }
 
     fn request(&self, way: Option<Way>, acceptors: Vec<String>, refuses: bool) -> Begin {
-        let run = RunId { epoch: 1, number: 1 };
+        let run = RUN;
         let members: Vec<_> = self.names[..self.members].to_vec();
         let spec = |(at, name): (usize, &String)| {
             let op = match refuses && at == 0 {
@@ -196,9 +201,32 @@ impl Hosts {
         }
     }
 
+    /// As if the acceptors had served so many runs since that they remember none of now.
+    pub fn forget_at(&mut self, at_ms: u64) {
+        self.later(at_ms, Event::Forget);
+    }
+
+    fn forget(&mut self) {
+        let floor = self.branch_id(RUN, 0);
+        for node in &mut self.shards[self.members..] {
+            let Some(shard::Record::Snapshot(mut saved)) = Shard::snapshot(&node.saved) else {
+                unreachable!("a shard has one")
+            };
+            (saved.acceptors, saved.acceptor_floors) = (Vec::new(), vec![floor.clone()]);
+            let mut out = Output::new();
+            out.force(shard::Record::Snapshot(saved));
+            node.take(out);
+        }
+    }
+
     fn crash(&mut self, host: usize, back: Option<u64>) {
         match host.checked_sub(1) {
-            None => self.coordinator.crash(),
+            None => {
+                self.coordinator.crash();
+                for asker in std::mem::take(&mut self.inquiries).into_values() {
+                    self.answer_asker(asker, Inquired::Silent);
+                }
+            }
             Some(shard) => self.shards[shard].crash(),
         }
         if let Some(after_ms) = back {
@@ -231,10 +259,10 @@ impl Hosts {
                 self.happen(Event::ToCoordinator(input, None));
             }
             Event::Inquiry(at, life, branch) => {
-                let input = shard::Input::Answered { branch, answer: Inquired::Silent };
-                self.later(1, Event::ToShard(at, input, Some(life)));
+                self.answer_asker((at, life, branch), Inquired::Silent);
             }
             Event::Deadline(request) => self.unanswered(request),
+            Event::Forget => self.forget(),
             Event::Restart(COORDINATOR) => {
                 let effects = self.coordinator.restart();
                 self.coordinator_asks(effects);
@@ -328,12 +356,16 @@ impl Hosts {
     }
 
     fn answer_inquiry(&mut self, request: RequestId, answer: &Answer) {
-        let (at, life, branch) = self.inquiries[&request].clone();
+        let Some((at, life, branch)) = self.inquiries.remove(&request) else { return };
         let answer = match answer {
             Answer::InquiryCommit => Inquired::Commit,
             Answer::InquiryAbort => Inquired::Abort,
             _ => Inquired::Pending,
         };
+        self.answer_asker((at, life, branch), answer);
+    }
+
+    fn answer_asker(&mut self, (at, life, branch): (usize, u32, BranchId), answer: Inquired) {
         let input = shard::Input::Answered { branch, answer };
         self.later(1, Event::ToShard(at, input, Some(life)));
     }
@@ -410,39 +442,6 @@ impl Hosts {
 
     fn branch_id(&self, run: RunId, index: u8) -> BranchId {
         BranchId { cluster: Cluster::new("t").unwrap(), run, index }
-    }
-}
-
-/// What must hold.
-impl Hosts {
-    /// The ends of all branches that have one.
-    pub fn ends(&self) -> BTreeSet<bool> {
-        let shards = self.shards[..self.members].iter();
-        let ends = shards.flat_map(|node| node.saved.finished.iter());
-        ends.map(|(_, end)| *end == End::Committed).collect()
-    }
-
-    pub fn decision(&self) -> Option<bool> {
-        let known = self.coordinator.saved.known.as_ref()?;
-        known.decision.as_ref().map(|decision| *decision == Decision::Commit)
-    }
-
-    /// Nobody differs; a caller's answer is the truth.
-    pub fn assert_agreed(&self, story: &str) {
-        let mut all = self.ends();
-        all.extend(self.decision());
-        all.extend(self.answer.as_ref().map(|answer| *answer == Answer::Committed));
-        assert!(all.len() <= 1, "split: {story}");
-    }
-
-    /// No branch is in doubt; nor is a coordinator that is up.
-    pub fn assert_finished(&self, story: &str) {
-        for (at, node) in self.shards.iter().enumerate() {
-            assert!(!node.is_up || node.saved.prepared.is_empty(), "m{at} is in doubt: {story}");
-        }
-        if let Some(known) = &self.coordinator.saved.known {
-            assert!(!self.coordinator.is_up || known.finished, "not finished: {story}");
-        }
     }
 }
 

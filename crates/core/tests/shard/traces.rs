@@ -35,7 +35,11 @@ fn look(world: &World) -> Vec<String> {
         let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
         format!("{key} is locked {mode:?} by {}", holders.join(" "))
     });
-    keys.chain(locks).collect()
+    let stuck = world.saved.prepared.iter().filter_map(|(branch, prepared)| {
+        let why = world.live.inquiries.get(branch)?.stuck(prepared.pact.as_ref()?)?;
+        Some(format!("{branch} is stuck: {why}"))
+    });
+    keys.chain(locks).chain(stuck).collect()
 }
 
 fn input(line: &str) -> Input {

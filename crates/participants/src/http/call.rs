@@ -9,7 +9,7 @@ use hyper::{
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
     http::uri::PathAndQuery,
 };
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::ClientConfig;
 use tokio::{
@@ -86,20 +86,17 @@ impl Caller {
         if base.query().is_some() {
             return Err("the address has a query".into());
         }
-        let host = HeaderValue::from_str(authority.as_str());
+        // The port goes without saying where it is the scheme's own.
+        let own_port = if base.scheme_str() == Some("https") { 443 } else { 80 };
+        let named = match base.port_u16() {
+            Some(port) if port == own_port => authority.host(),
+            _ => authority.as_str(),
+        };
+        let host = HeaderValue::from_str(named);
         let host = host.map_err(|_| "the address is not a URL".to_owned())?;
         let base_path = base.path().trim_end_matches('/').to_owned();
         let authorization = settings.token.map(bearer).transpose()?;
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(settings.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(settings.tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let pool = Pool::new(connector, base);
+        let pool = Pool::new(connector(settings.tls, settings.connect_timeout), base);
         let places = Semaphore::new(settings.connections_max);
         Ok(Self { pool, host, base_path, authorization, places })
     }
@@ -172,9 +169,12 @@ impl Caller {
         let Ok(_place) = place else {
             return Err(CallError::Busy);
         };
-        match timeout_at(until, self.exchange(request, body_bytes_max)).await {
+        let mut may_be_sent = false;
+        let exchange = self.exchange(request, body_bytes_max, &mut may_be_sent);
+        match timeout_at(until, exchange).await {
             Ok(answer) => answer,
-            Err(_) => Err(CallError::NoAnswer("no answer in time".into())),
+            Err(_) if may_be_sent => Err(CallError::NoAnswer("no answer in time".into())),
+            Err(_) => Err(CallError::NotSent("no connection in time".into())),
         }
     }
 
@@ -182,8 +182,9 @@ impl Caller {
         &self,
         request: Request<Full<Bytes>>,
         body_bytes_max: usize,
+        may_be_sent: &mut bool,
     ) -> Result<Answer, CallError> {
-        let (connection, answer) = self.pool.send(request).await?;
+        let (connection, answer) = self.pool.send(request, may_be_sent).await?;
         let (parts, body) = answer.into_parts();
         let (body, is_whole) = match Limited::new(body, body_bytes_max).collect().await {
             Ok(body) => (body.to_bytes(), true),
@@ -197,6 +198,22 @@ impl Caller {
         }
         Ok(Answer { status: parts.status, headers: parts.headers, body, is_whole })
     }
+}
+
+/// Makes connections.
+pub(super) fn connector(
+    tls: ClientConfig,
+    connect_timeout: Duration,
+) -> HttpsConnector<HttpConnector> {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(connect_timeout));
+    HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector)
 }
 
 fn bearer(token: &str) -> Result<HeaderValue, String> {

@@ -93,6 +93,9 @@ pub struct InDoubtBranch {
     /// How long it has been prepared, where that is known, in ms.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub age_ms: Option<u64>,
+    /// Why nobody but an operator can end it, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stuck: Option<String>,
 }
 
 /// The answer to `GET /v1/check`.

@@ -3,10 +3,11 @@
 use handfast_core::{
     limits::OUTPUT_BYTES_MAX,
     plan::Verb,
-    vote::{Cause, Proof, Reply},
+    vote::{Cause, Later, Proof, Reply},
 };
 use hyper::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
+use super::Absent;
 use crate::{
     http::Answer,
     refusal::{bounded, refusal},
@@ -20,10 +21,12 @@ const ASK_AGAIN_MS: u64 = 500;
 const ASK_AGAIN_MS_RANGE: (u64, u64) = (100, 300_000);
 
 /// The table of `docs/services.md`.
-pub(super) fn reply(verb: Verb, absent_is_undone: bool, answer: &Answer) -> Reply {
+pub(super) fn reply(verb: Verb, absent: Absent, answer: &Answer) -> Reply {
     use StatusCode as S;
     match answer.status {
-        S::ACCEPTED | S::TOO_EARLY => Reply::InProgress(ask_again_ms(&answer.headers)),
+        S::ACCEPTED | S::TOO_EARLY => {
+            Reply::InProgress(retry_after_ms(&answer.headers).unwrap_or(ASK_AGAIN_MS))
+        }
         status if status.is_success() && has_output(verb) => done(answer),
         status if status.is_success() => Reply::Done(Proof::default()),
         S::CONFLICT | S::UNPROCESSABLE_ENTITY => {
@@ -31,14 +34,37 @@ pub(super) fn reply(verb: Verb, absent_is_undone: bool, answer: &Answer) -> Repl
             let why = if text.trim().is_empty() { said(answer) } else { text.into_owned() };
             Reply::Refused(refusal(SERVICE_REFUSED, Cause::Business, why))
         }
-        S::NOT_FOUND | S::GONE if absent_is_undone && matches!(verb, Verb::Undo | Verb::Cancel) => {
-            Reply::Done(Proof::default())
-        }
+        S::NOT_FOUND | S::GONE if matches!(verb, Verb::Undo | Verb::Cancel) => match absent {
+            Absent::Nonsense => Reply::Broken(said(answer)),
+            Absent::Undone => Reply::Done(Proof::default()),
+            Absent::TooEarly => Reply::Unknown(bounded(too_early(verb, answer.status))),
+        },
+        // Who limits how many calls may come promises that this one is not done.
+        S::TOO_MANY_REQUESTS => later(answer, false),
         // Also what a proxy may say of a request that it has passed on already.
-        S::REQUEST_TIMEOUT | S::TOO_MANY_REQUESTS => Reply::Unknown(said(answer)),
-        status if status.is_server_error() => Reply::Unknown(said(answer)),
+        S::REQUEST_TIMEOUT => later(answer, true),
+        status if status.is_server_error() => later(answer, true),
         _ => Reply::Broken(said(answer)),
     }
+}
+
+/// To be called again; not sooner than it says, if it does.
+fn later(answer: &Answer, may_be_done: bool) -> Reply {
+    match (retry_after_ms(&answer.headers), may_be_done) {
+        (None, true) => Reply::Unknown(said(answer)),
+        (after_ms, _) => {
+            let after_ms = after_ms.unwrap_or_default();
+            Reply::Later(Later { detail: said(answer), after_ms, may_be_done })
+        }
+    }
+}
+
+fn too_early(verb: Verb, status: StatusCode) -> String {
+    let act = if verb == Verb::Cancel { "try" } else { "do" };
+    format!(
+        "it answered {status}, but a `{act}` was sent and not answered, and may still arrive: it \
+         is asked again until it answers 2xx, or an operator knows that nothing can arrive any more"
+    )
 }
 
 /// Whether others may use what it answers: all else need only be done.
@@ -74,10 +100,10 @@ fn is_json(text: &str) -> bool {
 }
 
 /// In whole seconds. A date would need its clock and ours to agree.
-fn ask_again_ms(headers: &HeaderMap) -> u64 {
-    let seconds = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+fn retry_after_ms(headers: &HeaderMap) -> Option<u64> {
+    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
     let (soonest, latest) = ASK_AGAIN_MS_RANGE;
-    seconds.map_or(ASK_AGAIN_MS, |s: u64| s.saturating_mul(1000).clamp(soonest, latest))
+    Some(seconds.saturating_mul(1000).clamp(soonest, latest))
 }
 
 fn said(answer: &Answer) -> String {

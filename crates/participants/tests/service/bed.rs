@@ -10,7 +10,7 @@ use handfast_core::{
     plan::{Call, Verb},
     vote::Reply,
 };
-use handfast_participants::{Participant, ServiceCall, Settings};
+use handfast_participants::{Absent, Participant, ServiceCall, Settings};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpListener,
@@ -169,7 +169,7 @@ pub fn call(verb: Verb) -> ServiceCall {
         },
         trace: String::new(),
         within: AMPLE,
-        absent_is_undone: false,
+        absent: Absent::Nonsense,
     }
 }
 
@@ -192,6 +192,8 @@ pub fn word(reply: &Reply) -> &'static str {
         Reply::Refused(_) => "refused",
         Reply::InProgress(_) => "in progress",
         Reply::Unsent(_) => "unsent",
+        Reply::Later(later) if later.may_be_done => "unknown, later",
+        Reply::Later(_) => "not done, later",
         Reply::Unknown(_) => "unknown",
         Reply::Broken(_) => "broken",
     }

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use handfast_core::{
     plan::Verb,
-    vote::{Cause, Proof, Reply},
+    vote::{Cause, Later, Proof, Reply},
 };
+use handfast_participants::Absent;
 use tokio::net::TcpListener;
 
 use super::bed::{Bed, Said, adapter, call, word};
@@ -15,11 +16,12 @@ const VERBS: [Verb; 7] =
 
 #[tokio::test]
 async fn every_answer_has_one_meaning() {
-    const MEANINGS: [(&[u16], &str); 5] = [
+    const MEANINGS: [(&[u16], &str); 6] = [
         (&[200, 201, 203, 204, 206, 299], "done"),
         (&[202, 425], "in progress"),
         (&[409, 422], "refused"),
-        (&[408, 429, 500, 501, 502, 503, 504, 599], "unknown"),
+        (&[408, 500, 501, 502, 503, 504, 599], "unknown"),
+        (&[429], "not done, later"),
         (
             &[300, 301, 302, 303, 304, 307, 308, 400, 401, 402, 403, 404, 405, 410, 412, 451, 499],
             "broken",
@@ -33,14 +35,17 @@ async fn every_answer_has_one_meaning() {
     for (statuses, meaning) in MEANINGS {
         for status in statuses {
             for verb in VERBS {
-                for absent_is_undone in [false, true] {
+                for absent in [Absent::Nonsense, Absent::Undone, Absent::TooEarly] {
                     let mut call = call(verb);
                     call.call.path = format!("/{status}");
-                    call.absent_is_undone = absent_is_undone;
-                    let undone = absent_is_undone
-                        && matches!(status, 404 | 410)
-                        && matches!(verb, Verb::Undo | Verb::Cancel);
-                    let meant = if undone { "done" } else { meaning };
+                    call.absent = absent;
+                    let undoes = matches!(verb, Verb::Undo | Verb::Cancel);
+                    let meant = match absent {
+                        Absent::Undone if undoes && matches!(status, 404 | 410) => "done",
+                        // What does it may still come, and then there is something to undo.
+                        Absent::TooEarly if undoes && matches!(status, 404 | 410) => "unknown",
+                        _ => meaning,
+                    };
                     let reply = service.call(call).await;
                     assert_eq!(word(&reply), meant, "{status} to {verb:?}: {reply:?}");
                 }
@@ -101,6 +106,29 @@ async fn a_service_says_when_to_ask_again() {
 }
 
 #[tokio::test]
+async fn who_is_turned_away_comes_back_when_he_is_told_to() {
+    let cases = [
+        ("429\nretry-after: 3\r\n", 3_000, false),
+        ("429\nretry-after: 0\r\n", 100, false),
+        ("429\nretry-after: soon\r\n", 0, false),
+        ("429", 0, false),
+        ("503\nretry-after: 3\r\n", 3_000, true),
+        ("503\nretry-after: 86400\r\n", 300_000, true),
+        ("408\nretry-after: 1\r\n", 1_000, true),
+    ];
+    let bed = Bed::start(move |number, _| Said::With(cases[number - 1].0.into(), String::new()));
+    let service = adapter(&bed.await.url(""));
+    for (head, wanted_ms, may_be) in cases {
+        let reply = service.call(call(Verb::Do)).await;
+        let Reply::Later(Later { detail, after_ms, may_be_done }) = reply else {
+            panic!("{head}: {reply:?}")
+        };
+        assert_eq!((after_ms, may_be_done), (wanted_ms, may_be), "{head}");
+        assert!(detail.starts_with(&format!("it answered {}", &head[..3])), "{detail}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_there_is_unsent() {
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", socket.local_addr().unwrap());
@@ -108,6 +136,19 @@ async fn nobody_there_is_unsent() {
     for verb in VERBS {
         let reply = adapter(&url).call(call(verb)).await;
         assert_eq!(word(&reply), "unsent", "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn no_connection_in_time_is_unsent() {
+    // It takes connections, and says nothing on them: so there never is one that is encrypted.
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", socket.local_addr().unwrap());
+    for verb in VERBS {
+        let mut call = call(verb);
+        call.within = Duration::from_millis(50);
+        let reply = adapter(&url).call(call).await;
+        assert!(matches!(&reply, Reply::Unsent(why) if why.contains("in time")), "{reply:?}");
     }
 }
 

@@ -1,13 +1,15 @@
-//! Bodies of requests: bounded in size and time, declared as JSON, read into a wire type.
+//! Bodies of requests: bounded in size and time, declared as JSON, read into a wire type. And those
+//! of answers.
 
 use std::time::Duration;
 
 use axum::{
     body::Bytes,
     extract::{FromRequest, Request},
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
 };
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
 use super::{codes, problem::Problem};
@@ -36,6 +38,19 @@ pub async fn json_or_empty<T: DeserializeOwned + Default>(request: Request) -> R
     }
     declared?;
     parse(&bytes)
+}
+
+/// An answer. In the place of axum's own, whose buffer is slow for the many small pieces of JSON.
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        let text = serde_json::to_vec(&self.0).expect("wire types have text keys only");
+        let mut response = Response::new(text.into());
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
 }
 
 async fn bytes(request: Request) -> Result<Bytes, Problem> {

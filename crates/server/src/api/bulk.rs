@@ -1,7 +1,7 @@
 //! One word to many transactions: those that a filter names, a page at a time.
 
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{Request, State},
     response::{IntoResponse, Response},
 };
@@ -9,7 +9,12 @@ use futures_util::{StreamExt, stream};
 use handfast_client::wire;
 use utoipa::IntoResponses;
 
-use super::{Api, Problem, body, checks, codes, transactions::check_limit};
+use super::{
+    Api, Problem,
+    body::{self, Json},
+    checks, codes,
+    transactions::check_limit,
+};
 use crate::{
     auth::Caller,
     driver::now_ms,

@@ -252,5 +252,5 @@ fn fingerprint(request: &BeginTransaction, is_planned: bool) -> String {
     };
     let digest = Sha256::digest(canonical.expect("text keys only"));
     let halves = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    halves.filter_map(|half| char::from_digit(half.into(), 16)).collect()
+    halves.map(|half| char::from(b"0123456789abcdef"[usize::from(half)])).collect()
 }

@@ -7,7 +7,10 @@ use axum::{
 use handfast_client::wire;
 use handfast_core::limits::REASON_BYTES_MAX;
 
-use super::codes::{self, Code};
+use super::{
+    body::Json,
+    codes::{self, Code},
+};
 use crate::{auth::Denied, node::Rejected};
 
 /// A problem on its way to the caller.
@@ -133,8 +136,7 @@ impl From<Denied> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::CONFLICT);
-        let body = serde_json::to_string(&self.0).expect("wire types have text keys only");
-        let mut response = (status, body).into_response();
+        let mut response = (status, Json(self.0)).into_response();
         let headers = response.headers_mut();
         let problem = HeaderValue::from_static("application/problem+json");
         headers.insert(header::CONTENT_TYPE, problem);

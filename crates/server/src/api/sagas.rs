@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Json,
     extract::{Query, Request, State, rejection::QueryRejection},
     response::Response,
 };
@@ -11,7 +10,13 @@ use handfast_client::wire;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{Api, Problem, body, codes, named::Named, transactions};
+use super::{
+    Api, Problem,
+    body::{self, Json},
+    codes,
+    named::Named,
+    transactions,
+};
 use crate::{
     driver::now_ms,
     sagas::{Kept, NotKept},

@@ -1,7 +1,6 @@
 //! Everything but transactions: resources, inquiries, health, metrics, documents.
 
 use axum::{
-    Json,
     extract::{Request, State},
     http::header,
     response::IntoResponse,
@@ -11,7 +10,12 @@ use handfast_core::id::BranchId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{Api, Problem, body, codes, named::Named};
+use super::{
+    Api, Problem,
+    body::{self, Json},
+    codes,
+    named::Named,
+};
 use crate::{inbox::Incoming, stop_point};
 
 /// What a check of a resource found.

@@ -1,7 +1,7 @@
 //! Transactions: run, look, tell.
 
 use axum::{
-    Extension, Json,
+    Extension,
     extract::{Query, Request, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -12,7 +12,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{
-    Api, Problem, body,
+    Api, Gid, Problem,
+    body::{self, Json},
     checks::{self, Rules},
     codes,
     named::Named,
@@ -60,7 +61,13 @@ pub(super) async fn run(
         terms.saga = saga;
     }
     note_gid(&begin.gid);
-    Ok(outcome(api.node.begin(begin).await?))
+    let gid = begin.gid.clone();
+    let began = api.node.begin(begin).await.map_err(Problem::from);
+    let mut response = began.map_or_else(IntoResponse::into_response, outcome);
+    if !response.status().is_success() {
+        response.extensions_mut().insert(Gid(gid));
+    }
+    Ok(response)
 }
 
 /// The caller's `traceparent`, or nothing.

@@ -1,5 +1,4 @@
-//! Calls about branches that prepare: prepare and vote, commit, abort; and the same of
-//! reservations, which a service tries, confirms and cancels.
+//! Calls about branches that prepare at databases and shards: prepare and vote, commit, abort.
 //!
 //! Each is answered exactly once, whatever becomes of its task.
 
@@ -11,22 +10,14 @@ use std::{
 use handfast_core::{
     id::RunId,
     pact::Pact,
-    plan::Verb,
-    retry,
     transaction::{Index, Input, Tried},
-    vote::{Ack, Cause, Proof, Refusal, Reply, Vote},
+    vote::{Ack, Cause, Proof, Refusal, Vote},
     work::Work,
 };
 use handfast_participants::Prepared;
 use tokio::task::JoinHandle;
 
-use super::{
-    Inner,
-    filling::Filling,
-    metrics,
-    requests::{ack, fault},
-    resource::Resource,
-};
+use super::{Inner, filling::Filling, metrics, resource::Resource};
 use crate::stop_point;
 
 /// Most time for one call that tells a branch the decision.
@@ -57,10 +48,6 @@ impl Call {
                 .send(Vote::No(refusal("unknown_resource", "it is not configured any more")));
         };
         let prepared = match (work, &self.filling) {
-            (Work::Calls(_), Some(filling)) => {
-                let reserved = self.reserve(&resource, filling, within, &mut vote).await;
-                Prepared { vote: reserved, rows: Vec::new() }
-            }
             (Work::Sql(sql), Some(filling)) => match filling.sql(sql) {
                 Ok(sql) => self.work(&resource, Work::Sql(sql), one_phase, within, pact).await,
                 Err(missing) => return vote.send(Vote::No(missing)),
@@ -114,61 +101,9 @@ impl Call {
         prepared
     }
 
-    /// Tries a reservation until it answers or there is no time left; a service that is down may
-    /// come back. It is lost only if a try may have arrived.
-    async fn reserve(
-        &self,
-        resource: &Arc<Resource>,
-        filling: &Filling,
-        within: Duration,
-        tried: &mut VoteOnce<'_>,
-    ) -> Vote {
-        let call = match filling.call(Verb::Try, self.branch) {
-            Ok(call) => call,
-            Err(missing) => return Vote::No(missing),
-        };
-        let until = Instant::now() + within;
-        let (mut may_be_there, mut rounds) = (false, 0);
-        loop {
-            rounds += 1;
-            tried.since = Instant::now();
-            let reply = match resource.down() {
-                Some(fault) => Reply::Unsent(fault),
-                None => {
-                    tried.tries += 1;
-                    let (tries, left) = (tried.tries, until.saturating_duration_since(tried.since));
-                    self.call(resource, filling, Verb::Try, call.clone(), tries, left).await
-                }
-            };
-            let (was_there, arrived) = (may_be_there, !matches!(reply, Reply::Unsent(_)));
-            may_be_there |= arrived;
-            let (wait_ms, why) = match reply {
-                Reply::Done(output) => return Vote::Yes(output),
-                // It says nothing of a try before it, which was not answered.
-                Reply::Refused(refusal) if was_there => return Vote::Lost(refusal),
-                Reply::Refused(refusal) => return Vote::No(refusal),
-                Reply::Broken(message) => {
-                    let (code, cause) = ("service_broken".into(), Cause::Request);
-                    return Vote::Lost(Refusal { code, message, cause });
-                }
-                Reply::InProgress(after_ms) => (after_ms, "it works on it".to_owned()),
-                Reply::Unsent(why) | Reply::Unknown(why) => (retry::backoff_ms(rounds), why),
-            };
-            let wait = Duration::from_millis(wait_ms);
-            if wait >= until.saturating_duration_since(Instant::now()) {
-                let refusal = refusal("vote_timeout", &why);
-                return if may_be_there { Vote::Lost(refusal) } else { Vote::No(refusal) };
-            }
-            tokio::time::sleep(wait).await;
-        }
-    }
-
     pub(super) async fn commit(self, proof: Proof, one_phase: bool) {
         let mut ack = AckOnce { call: &self, sent: false, since: Instant::now() };
         let Some(resource) = self.open_resource(&mut ack) else { return };
-        if let Some(filling) = self.reservation() {
-            return ack.send(self.tell(&resource, filling, Verb::Confirm).await, &resource);
-        }
         let asked = self.ask(&resource, metrics::Call::Commit);
         stop_point::reach(format_args!("before_commit.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
@@ -190,9 +125,6 @@ impl Call {
         }
         let mut ack = AckOnce { call: &self, sent: false, since: Instant::now() };
         let Some(resource) = self.open_resource(&mut ack) else { return };
-        if let Some(filling) = self.reservation() {
-            return ack.send(self.tell(&resource, filling, Verb::Cancel).await, &resource);
-        }
         let asked = self.ask(&resource, metrics::Call::Abort);
         stop_point::reach(format_args!("before_abort.{}", self.branch));
         let id = self.inner.branch_id(self.run, self.branch);
@@ -200,48 +132,6 @@ impl Call {
         stop_point::reach(format_args!("after_abort.{}", self.branch));
         asked.acked(&answer);
         ack.send(answer, &resource);
-    }
-
-    /// What the calls of a reservation may use; none if the branch is none.
-    fn reservation(&self) -> Option<&Filling> {
-        self.filling.as_ref().filter(|filling| filling.calls(self.branch).is_some())
-    }
-
-    /// Confirms or cancels a reservation; one that has no such call needs none.
-    async fn tell(&self, resource: &Arc<Resource>, filling: &Filling, verb: Verb) -> Ack {
-        if !filling.has(verb, self.branch) {
-            return Ack::Finished;
-        }
-        let call = match filling.call(verb, self.branch) {
-            Ok(call) => call,
-            Err(missing) => return Ack::Broken(missing.message),
-        };
-        let attempt = filling.attempt();
-        let reply = self.call(resource, filling, verb, call, attempt, TELL_WITHIN);
-        ack(reply.await)
-    }
-
-    async fn call(
-        &self,
-        resource: &Arc<Resource>,
-        filling: &Filling,
-        verb: Verb,
-        call: handfast_core::plan::Call,
-        attempt: u32,
-        within: Duration,
-    ) -> Reply {
-        let kind = metrics::Call::from(verb);
-        let asked = self.ask(resource, kind);
-        stop_point::reach(format_args!("before_{}.{}", kind.name(), self.branch));
-        let id = self.inner.branch_id(self.run, self.branch);
-        let within = resource.call_within.min(within);
-        let mut call = filling.service_call(&self.gid, id, verb, call, within);
-        call.attempt = attempt;
-        let reply = resource.participant.call(call).await;
-        stop_point::reach(format_args!("after_{}.{}", kind.name(), self.branch));
-        asked.answered(fault(&reply).as_deref());
-        resource.replied(&self.inner, &reply);
-        reply
     }
 
     /// Counts and remembers a call until it is answered.
@@ -300,6 +190,7 @@ impl Asked<'_> {
             Ack::Heuristic(why) | Ack::Unknown(why) | Ack::Unsent(why) | Ack::Broken(why) => {
                 self.answered(Some(why));
             }
+            Ack::Later(later) => self.answered(Some(&later.detail)),
         }
     }
 }
@@ -308,15 +199,12 @@ impl Asked<'_> {
 struct VoteOnce<'a> {
     call: &'a Call,
     sent: bool,
-    /// Of a reservation: how often it was tried.
-    tries: u32,
-    /// When the last try began.
     since: Instant,
 }
 
 impl<'a> VoteOnce<'a> {
     fn new(call: &'a Call) -> Self {
-        Self { call, sent: false, tries: 0, since: Instant::now() }
+        Self { call, sent: false, since: Instant::now() }
     }
 
     fn send(&mut self, vote: Vote) {
@@ -324,7 +212,7 @@ impl<'a> VoteOnce<'a> {
         let Call { inner, gid, run, branch, filling, .. } = self.call;
         // Only a plan's records tell of it.
         let tried = filling.as_ref().map(|_| Tried {
-            times: self.tries.max(1),
+            times: 1,
             last_ms: u32::try_from(self.since.elapsed().as_millis()).unwrap_or(u32::MAX),
         });
         inner.send(gid, Input::Voted { run: *run, branch: *branch, vote, tried });

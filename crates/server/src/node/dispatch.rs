@@ -142,17 +142,17 @@ impl Turn<'_> {
                 });
                 running.insert((run, branch), task);
             }
-            Effect::Commit { run, branch, resource, proof, one_phase, given } => {
+            Effect::Commit { run, branch, resource, proof, one_phase } => {
                 // The commit of a held branch *is* the decision, if it succeeds.
                 if !one_phase {
                     self.decided(run, Outcome::Committed);
                 }
-                let call = self.branch(gid, run, branch, resource, given);
+                let call = self.branch(gid, run, branch, resource, None);
                 tokio::spawn(call.commit(proof, one_phase));
             }
-            Effect::Abort { run, branch, resource, proof, given } => {
+            Effect::Abort { run, branch, resource, proof } => {
                 self.decided(run, Outcome::Aborted);
-                let call = self.branch(gid, run, branch, resource, given);
+                let call = self.branch(gid, run, branch, resource, None);
                 let mut running = self.prepares.lock().unwrap_or_else(PoisonError::into_inner);
                 let prepare = running.remove(&(run, branch));
                 tokio::spawn(call.abort(prepare, proof));
@@ -182,9 +182,9 @@ impl Turn<'_> {
         given: Given,
     ) {
         match verb {
-            Verb::Undo => self.decided(run, Outcome::Aborted),
-            Verb::Deliver => self.decided(run, Outcome::Committed),
-            Verb::Do | Verb::Ask | Verb::Try | Verb::Confirm | Verb::Cancel => {}
+            Verb::Undo | Verb::Cancel => self.decided(run, Outcome::Aborted),
+            Verb::Deliver | Verb::Confirm => self.decided(run, Outcome::Committed),
+            Verb::Do | Verb::Ask | Verb::Try => {}
         }
         let filling = Filling::new(self.partition, &gid, given);
         let within = Duration::from_millis(within_ms);

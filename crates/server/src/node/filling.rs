@@ -10,7 +10,7 @@ use handfast_core::{
     work::{Sql, Work},
 };
 use handfast_log::{Partition, Sqlite};
-use handfast_participants::ServiceCall;
+use handfast_participants::{Absent, ServiceCall};
 
 use super::requests::missing;
 use crate::template;
@@ -22,20 +22,22 @@ pub(super) struct Filling {
     /// By the names of the branches.
     outputs: Vec<(String, Proof)>,
     attempt: u32,
+    is_early: bool,
 }
 
 impl Filling {
     /// The names stand where the transaction is, which has what is recorded of it.
     pub(super) fn new(partition: &Partition<Transaction, Sqlite>, gid: &str, given: Given) -> Self {
-        let Given { plan, outputs, attempt } = given;
+        let Given { plan, outputs, attempt, is_early } = given;
         if outputs.is_empty() {
-            return Self { plan, outputs: Vec::new(), attempt };
+            return Self { plan, outputs: Vec::new(), attempt, is_early };
         }
         let known = partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
         let named = |(branch, output): (Index, Proof)| {
             Some((known?.branches.get(usize::from(branch))?.name.clone(), output))
         };
-        Self { plan, outputs: outputs.into_iter().filter_map(named).collect(), attempt }
+        let outputs = outputs.into_iter().filter_map(named).collect();
+        Self { plan, outputs, attempt, is_early }
     }
 
     /// A branch's calls, if it is a service's.
@@ -53,16 +55,6 @@ impl Filling {
             Verb::Confirm => self.calls(branch)?.confirm.as_ref(),
             Verb::Ask => self.plan.terms.ask.as_ref().map(|ask| &ask.call),
         }
-    }
-
-    /// Whether there is anything to call.
-    pub(super) fn has(&self, verb: Verb, branch: Index) -> bool {
-        self.template(verb, branch).is_some()
-    }
-
-    /// Which try it is, from 1.
-    pub(super) fn attempt(&self) -> u32 {
-        self.attempt
     }
 
     /// What to call, with its templates filled in.
@@ -86,7 +78,11 @@ impl Filling {
         call: plan::Call,
         within: Duration,
     ) -> ServiceCall {
-        let absent_is_undone = self.calls(branch.index).is_some_and(|calls| calls.absent_is_undone);
+        let absent = match self.calls(branch.index) {
+            Some(calls) if calls.absent_is_undone && self.is_early => Absent::TooEarly,
+            Some(calls) if calls.absent_is_undone => Absent::Undone,
+            _ => Absent::Nonsense,
+        };
         ServiceCall {
             gid: gid.into(),
             branch,
@@ -95,7 +91,7 @@ impl Filling {
             call,
             trace: self.plan.terms.trace.clone(),
             within,
-            absent_is_undone,
+            absent,
         }
     }
 }

@@ -133,7 +133,8 @@ impl Times {
     }
 }
 
-const REPLIES: [&str; 6] = ["done", "refused", "in_progress", "unsent", "unknown", "broken"];
+const REPLIES: [&str; 7] =
+    ["done", "refused", "in_progress", "unsent", "later", "unknown", "broken"];
 
 fn reply_name(reply: &Reply) -> &'static str {
     match reply {
@@ -141,6 +142,7 @@ fn reply_name(reply: &Reply) -> &'static str {
         Reply::Refused(_) => "refused",
         Reply::InProgress(_) => "in_progress",
         Reply::Unsent(_) => "unsent",
+        Reply::Later(_) => "later",
         Reply::Unknown(_) => "unknown",
         Reply::Broken(_) => "broken",
     }

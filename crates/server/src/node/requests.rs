@@ -1,4 +1,4 @@
-//! Calls of services: steps, undoing, deliveries, and asking back.
+//! Calls of services: steps, undoing, reservations, deliveries, and asking back.
 //!
 //! Each is answered exactly once, whatever becomes of its task.
 
@@ -97,7 +97,8 @@ impl Asked<'_> {
         if let Some(fault) = resource.down() {
             return Reply::Unsent(fault);
         }
-        if *verb == Verb::Do && self.inner.runs.is_decided(*run) {
+        let is_act = matches!(verb, Verb::Do | Verb::Try);
+        if is_act && self.inner.runs.is_decided(*run) {
             return Reply::Unsent("it was decided while the call waited".into());
         }
         let within = resource.call_within.min(*within);
@@ -107,7 +108,7 @@ impl Asked<'_> {
         };
         let call = match filling.call(*verb, *branch) {
             Ok(call) => call,
-            Err(missing) if *verb == Verb::Do => return Reply::Refused(missing),
+            Err(missing) if is_act => return Reply::Refused(missing),
             Err(missing) => return Reply::Broken(missing.message),
         };
         let kind = Call::from(*verb);
@@ -142,9 +143,9 @@ impl Asked<'_> {
         let (run, branch, took) = (*run, *branch, self.since.elapsed());
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let input = match verb {
-            Verb::Do => Input::Answered { run, branch, reply, took_ms },
+            Verb::Do | Verb::Try => Input::Answered { run, branch, reply, took_ms },
             Verb::Ask => Input::AskedBack { run, reply },
-            Verb::Undo | Verb::Deliver | Verb::Try | Verb::Confirm | Verb::Cancel => {
+            Verb::Undo | Verb::Deliver | Verb::Confirm | Verb::Cancel => {
                 Input::Acked { run, branch, ack: ack(reply), took_ms }
             }
         };
@@ -172,6 +173,7 @@ pub(super) fn ack(reply: Reply) -> Ack {
         Reply::Done(_) => Ack::Finished,
         Reply::InProgress(after_ms) => Ack::InProgress(after_ms),
         Reply::Unsent(detail) => Ack::Unsent(detail),
+        Reply::Later(later) => Ack::Later(later),
         Reply::Unknown(detail) => Ack::Unknown(detail),
         Reply::Refused(refusal) => Ack::Broken(format!("it refused: {}", refusal.message)),
         Reply::Broken(detail) => Ack::Broken(detail),
@@ -185,6 +187,7 @@ pub(super) fn fault(reply: &Reply) -> Option<std::borrow::Cow<'_, str>> {
         Reply::Refused(refusal) => Some(format!("refused: {}", refusal.message).into()),
         Reply::InProgress(_) => Some("in progress".into()),
         Reply::Unsent(detail) => Some(format!("not sent: {detail}").into()),
+        Reply::Later(later) => Some((&*later.detail).into()),
         Reply::Unknown(detail) | Reply::Broken(detail) => Some(detail.into()),
     }
 }

@@ -225,8 +225,10 @@ impl Resource {
 
     /// Lets everything that waits for this resource go out now.
     async fn retry_waiting(&self, inner: &Inner) {
-        // What was answered while it was down begins to wait first.
-        let _ = inner.ask(|_| ()).await;
+        // What was answered while it was down begins to wait first: that may be every open run.
+        for _ in 0..=inner.runs.len() / TURN_MAX {
+            let _ = inner.ask(|_| ()).await;
+        }
         let Some(place) = inner.place_of(&self.name) else { return };
         for some in inner.runs.waiting_for(place).chunks(TURN_MAX) {
             for (gid, timer) in some {

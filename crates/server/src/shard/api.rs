@@ -14,7 +14,7 @@ use axum::{
 use handfast_core::{
     id::{BranchId, RequestId},
     limits::{KEY_BYTES_MAX, VALUE_BYTES_MAX},
-    shard::{Answer, Input, LOCK_WAIT_MS, Live, Saved},
+    shard::{Answer, Input, LOCK_WAIT_MS, Live, Prepared, Saved},
     vote::{Ack, Vote},
     work::{Value, Work},
 };
@@ -36,8 +36,8 @@ use crate::{
     stop_point,
 };
 
-/// Most branches on a page.
-const BRANCHES_PAGE: usize = 4_096;
+/// Most branches on a page; one that is stuck takes less than a KiB.
+const BRANCHES_PAGE: usize = 1_024;
 /// Most keys on a page.
 const KEYS_PAGE_MAX: usize = 1_000;
 /// A page of keys ends when its values have so many bytes.
@@ -149,15 +149,20 @@ async fn branches(
     let after = after.as_deref().map(parse_branch).transpose()?;
     let page = shared.look(move |saved, live| {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut ids = saved.prepared.range((from, Bound::Unbounded)).map(|(id, _)| id.clone());
-        let page: Vec<_> = ids.by_ref().take(BRANCHES_PAGE).collect();
-        let next = if ids.next().is_some() { page.last().map(ToString::to_string) } else { None };
+        let mut prepared = saved.prepared.range((from, Bound::Unbounded));
+        let listed = |(id, prepared): (&BranchId, &Prepared)| {
+            let inquiry = live.inquiries.get(id).zip(prepared.pact.as_ref());
+            (id.clone(), inquiry.and_then(|(inquiry, pact)| inquiry.stuck(pact)))
+        };
+        let page: Vec<_> = prepared.by_ref().take(BRANCHES_PAGE).map(listed).collect();
+        let last = page.last().map(|(id, _)| id.to_string());
+        let next = last.filter(|_| prepared.next().is_some());
         (page, next, live.waiting.len() as u64)
     });
     let (page, next, waiting) = page.await?;
-    let listed = |branch: BranchId| {
+    let listed = |(branch, stuck): (BranchId, Option<String>)| {
         let age_ms = Some(shared.ages.age_ms(&branch));
-        InDoubtBranch { branch: branch.to_string(), age_ms }
+        InDoubtBranch { branch: branch.to_string(), age_ms, stuck }
     };
     let in_doubt = page.into_iter().map(listed).collect();
     let peer = shared.peers.me().map(Into::into);

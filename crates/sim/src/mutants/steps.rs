@@ -92,7 +92,8 @@ fn calls(
 ) -> impl Iterator<Item = (Index, Effect)> {
     let of_kind = move |branch: &Index| plan.kind(*branch) == kind;
     (0..plan.branches.len() as Index).filter(of_kind).map(move |branch| {
-        let given = Given { plan: Arc::clone(plan), outputs: Vec::new(), attempt: 1 };
+        let given =
+            Given { plan: Arc::clone(plan), outputs: Vec::new(), attempt: 1, is_early: false };
         let (resource, within_ms) = (String::new(), 1_000);
         (branch, Effect::Call { run, branch, resource, verb, within_ms, given })
     })

@@ -89,7 +89,9 @@ fn told(view: &wire::Transaction, record: Record) -> Line {
         Record::Done { branch, output, declared, tried } => {
             let declared = declared.map(|reason| format!("declared: {reason}"));
             let detail = declared.unwrap_or_else(|| bounded(output.0));
-            Line::of("done", name(branch), detail).after(Call::Do, tried)
+            let reserves = view.branches.get(usize::from(branch)).is_some_and(is_reservation);
+            let (what, call) = if reserves { ("voted yes", Call::Try) } else { ("done", Call::Do) };
+            Line::of(what, name(branch), detail).after(call, tried)
         }
         Record::Applied { branch, tried } => {
             let (what, call) = applied(view, branch);
