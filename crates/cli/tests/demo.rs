@@ -39,6 +39,7 @@ fn banks_finish_without_the_first_node() {
             assert_eq!(report["transfers"], 200);
             assert_eq!(report["money_before"], report["money_after"]);
             assert_eq!(report["kills"]["the first node"], 1, "{out}");
+            assert_eq!(report["left_in_doubt"], true, "{out}");
             assert!(report["committed"].as_u64().unwrap() > 30, "{out}");
         }
         // Somebody was in doubt until the node was back, which is after 5 s.

@@ -10,6 +10,7 @@ mod proof;
 mod saga;
 mod serve;
 mod service;
+mod show;
 mod tx;
 mod usage;
 

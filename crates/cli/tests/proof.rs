@@ -1,8 +1,11 @@
 //! What proves and shows: `sim`, `check` and `lab`.
 
+use std::process::Stdio;
+
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::run;
+use crate::{handfast, run};
 
 fn json(args: &[&str]) -> (i32, Value) {
     let (code, out, err) = run(&[&["--json"], args].concat());
@@ -31,6 +34,11 @@ fn what_holds_exits_with_0() {
     for case in ["told committed", "told aborted", "a crash", "an orphan finished"] {
         assert!(reached.contains(&case.into()), "{report}");
     }
+    let never = report["never_reached"].as_array().unwrap();
+    assert!(never.contains(&"a leader takeover".into()), "{report}");
+    assert!(never.iter().all(|mark| !reached.contains(mark)), "{report}");
+    let (_, out, _) = run(&["check", "two-phase", "--crashes", "0"]);
+    assert!(out.contains("never reached: ") && out.contains("; a crash; "), "{out}");
     let (code, out, _) = run(&["check", "two-phase", "--crashes", "0", "--refines"]);
     assert_eq!(code, 0, "{out}");
     assert!(out.contains("holds in every state"), "{out}");
@@ -85,6 +93,12 @@ fn what_the_checker_found_is_saved_and_walked_again() {
     let (shorter, last) = text.trim_end().rsplit_once('\n').unwrap();
     std::fs::write(file, shorter).unwrap();
     assert_eq!(run(&["sim", "--replay", file]).0, 0, "without {last}");
+    // A trace that is cut off proves nothing.
+    let world = text.split_once("\n> ").unwrap().0;
+    std::fs::write(file, world).unwrap();
+    let (code, out, err) = run(&["sim", "--replay", file]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("it has no steps"), "{err}");
     // What cannot happen there is no trace.
     std::fs::write(file, format!("{shorter}\n> c7 dies\n")).unwrap();
     let (code, _, err) = run(&["sim", "--replay", file]);
@@ -92,11 +106,72 @@ fn what_the_checker_found_is_saved_and_walked_again() {
     assert!(err.contains("cannot happen there: c7 dies"), "{err}");
 }
 
+/// Who asks for a proof with a fault that is not there would take it for one.
 #[test]
-fn more_than_one_leads_only_in_paxos_commit() {
-    let (code, out, err) = run(&["check", "two-phase", "--leaders", "2"]);
-    assert_eq!((code, out.as_str()), (2, ""));
-    assert!(err.contains("--leaders is about Paxos commit"), "{err}");
+fn flags_that_say_nothing_are_refused() {
+    for (what, flag, value) in [
+        ("two-phase", "--leaders", Some("2")),
+        ("two-phase", "--faults", Some("1")),
+        ("two-phase", "--restarts", None),
+        ("shards", "--ballots", Some("4")),
+        ("two-phase", "--all", None),
+        ("three-phase", "--faults", Some("2")),
+        ("published", "--branches", Some("3")),
+        ("published", "--crashes", Some("2")),
+        ("published", "--refines", None),
+    ] {
+        let args = ["check", what, flag].into_iter().chain(value).collect::<Vec<_>>();
+        let (code, out, err) = run(&args);
+        assert_eq!((code, out.as_str()), (2, ""), "{args:?}: {err}");
+        assert!(err.contains(&format!("{flag} says nothing about {what}")), "{err}");
+    }
+}
+
+/// Ctrl-C and SIGTERM end a walk, and what it has seen is told.
+#[test]
+fn a_walk_that_is_stopped_tells_how_far_it_came_and_exits_with_2() {
+    use std::io::{BufRead as _, BufReader, Read as _};
+    for (args, signal, said) in [
+        (&["sim", "--steps", "1000000"][..], Signal::INT, "\"finished\": false"),
+        (
+            &["check", "three-phase", "--crashes", "0", "--cuts", "1", "--ballots", "0"],
+            Signal::INT,
+            "\"verdict\": \"not_finished\"",
+        ),
+        (&["check", "published", "--all"], Signal::TERM, "\"not finished\""),
+    ] {
+        let mut command = handfast(&[&["--json"], args].concat());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let pid = rustix::process::Pid::from_child(&child);
+        // When it has said what it does it hears signals.
+        let mut line = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+        let mut out = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut out).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(2), "{args:?}: {out}{line}");
+        assert!(out.contains(said), "{args:?}: {out}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_told_before_the_walk() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("no/such/dir");
+    let long = ["check", "two-phase", "--branches", "5", "--crashes", "5", "--drops", "5"];
+    let (code, out, err) = run(&[&long[..], &["--save", nowhere.to_str().unwrap()]].concat());
+    assert_eq!((code, out.as_str()), (2, ""), "{err}");
+    assert!(err.contains("failed to write to"), "{err}");
+    // Where nothing is violated, nothing is written, and what is there stays.
+    let there = dir.path().join("there");
+    std::fs::write(&there, "before").unwrap();
+    for file in [&there, &dir.path().join("new")] {
+        let (code, ..) =
+            run(&["check", "two-phase", "--crashes", "0", "--save", file.to_str().unwrap()]);
+        assert_eq!((code, file.exists()), (0, *file == there));
+    }
+    assert_eq!(std::fs::read_to_string(there).unwrap(), "before");
 }
 
 #[test]

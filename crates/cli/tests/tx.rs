@@ -1,10 +1,12 @@
 //! `tx` for steps, deliveries and open transactions, against a node whose answers are given.
 
+mod dry_run;
+
 use serde_json::{Value, json};
 
 use crate::{node::node_says, run};
 
-fn transaction(outcome: &str, state: &str, branches: Value) -> Value {
+pub fn transaction(outcome: &str, state: &str, branches: Value) -> Value {
     json!({ "gid": "o-1", "outcome": outcome, "state": state, "stuck": true,
             "branches": branches })
 }
@@ -26,14 +28,14 @@ fn running() -> Value {
     let mut whole = transaction("unknown", "running", Value::Array(branches));
     whole["timeline"] = json!([
         { "at_ms": 1_000, "position": 1, "what": "begun" },
-        { "at_ms": 1_250, "what": "asked", "branch": "book", "detail": "do, answered after 9 ms" },
+        { "at_ms": 1_250, "what": "asked", "branch": "book", "detail": "do, took 9 ms" },
         { "at_ms": 3_250, "position": 2, "what": "done", "branch": "book" },
     ]);
     whole
 }
 
 #[track_caller]
-fn holds(text: &str, parts: &[&str]) {
+pub fn holds(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in:\n{text}");
     }
@@ -58,7 +60,7 @@ fn a_stuck_step_is_shown_with_what_can_be_said_of_it() {
             "handfast tx abort o-1 --reason '…'\n",
             // What comes right before it, not all that comes before it.
             "seat    prepare  pay    svc       waiting",
-            "00:00:01.250  +250 ms  -       asked  book    do, answered after 9 ms\n",
+            "00:00:01.250  +250 ms  -       asked  book    do, took 9 ms\n",
             "00:00:03.250  +2.0 s   #2      done   book\n",
         ],
     );
@@ -71,7 +73,7 @@ fn tries_that_were_answered_the_same_are_told_once() {
     let mut whole = running();
     let tried = |at: u64, answer: &str| {
         json!({ "at_ms": at, "what": "asked", "branch": "pay",
-                "detail": format!("do, answered after {at} ms: {answer}") })
+                "detail": format!("do, took {at} ms: {answer}") })
     };
     let tries = (1..=6).map(|at| tried(at * 1_000, "503"));
     whole["timeline"] = tries.chain([tried(7_000, "401"), tried(8_000, "401")]).collect();
@@ -81,10 +83,10 @@ fn tries_that_were_answered_the_same_are_told_once() {
         &out,
         &[
             "00:00:01.000  +0 ms   -       asked            pay     \
-             do, answered after 1000 ms: 503\n",
+             do, took 1000 ms: 503\n",
             " 4 more the same  pay\n00:00:06.000  +5.0 s  -",
             "00:00:07.000  +1.0 s  -       asked            pay     \
-             do, answered after 7000 ms: 401\n\
+             do, took 7000 ms: 401\n\
              00:00:08.000  +1.0 s  -",
         ],
     );
@@ -131,33 +133,6 @@ fn mixed_says_what_is_left_to_do() {
     holds(&out, &["an operator said so.", "Next: nothing"]);
 }
 
-#[test]
-fn a_dry_run_names_branches_and_what_comes_later() {
-    let dry = json!({
-        "records": ["Decided abort (caller_abort) 1.1 book@svc=yes", "Edited #1 moved",
-                    "Resolved #1 aborted seen", "Odd #9"],
-        "effects": ["undo 1.1 #1 at svc try 1", "arm retry 1.1 #1 after 5", "odd #0"],
-    });
-    for (args, verb) in [
-        (&["abort", "o-1"][..], "abort"),
-        (&["commit", "o-1"], "commit"),
-        (&["retry", "o-1", "pay"], "retry"),
-        (&["resolve", "o-1", "pay", "--done", "--reason", "r"], "resolve"),
-    ] {
-        let (url, asked) = node_says(vec![(200, dry.clone()), (200, running())]);
-        let args = [&["tx"], args, &["--dry-run", "--server", &url]].concat();
-        let (code, out, err) = run(&args);
-        assert_eq!((code, err.as_str()), (0, "nothing was done\n"), "{out}");
-        let text = "It would be recorded:\n  the decision to abort\n  pay has other calls: \
-                    moved\n  pay is declared undone: seen\n  Odd #9\nThen at once:\n  undo pay \
-                    at svc\n  odd #0\nAnd later:\n  undo book at \
-                    svc, if it has an undo\n";
-        assert_eq!(out, text);
-        let line = format!("POST /v1/transactions/o-1:{verb}?dry_run=true ");
-        assert!(asked.recv().unwrap().0.starts_with(&line));
-    }
-}
-
 /// `book` can be undone, `pay` cannot.
 fn with_calls() -> Value {
     let mut whole = running();
@@ -167,36 +142,6 @@ fn with_calls() -> Value {
         { "verb": "do", "call": "POST /pay", "headers": ["x-key"], "body": { "n": 1 } }
     ]);
     whole
-}
-
-#[test]
-fn a_dry_run_says_which_calls_would_leave_and_what_stays() {
-    let mut whole = with_calls();
-    whole["branches"][1]["state"] = "done".into();
-    let dry = json!({ "records": ["Decided abort (caller_abort) 1.1"], "effects": [] });
-    let (url, _asked) = node_says(vec![(200, dry), (200, whole)]);
-    let (_, out, _) = run(&["tx", "abort", "o-1", "--dry-run", "--server", &url]);
-    let later = "And later:\n  pay at svc stays as it is: it has no undo\n  undo book at svc: \
-                 DELETE /b\n";
-    assert!(out.ends_with(later), "{out}");
-}
-
-#[test]
-fn a_dry_run_of_an_edit_shows_the_old_calls_beside_the_new() {
-    let dry = json!({ "records": ["Edited #1 moved"], "effects": ["do 1.1 #1 at svc try 1"] });
-    let (url, _asked) = node_says(vec![(200, with_calls()), (200, dry), (200, with_calls())]);
-    let args = ["tx", "edit", "o-1", "pay", "--do", "PUT /pay", "--body", r#"{ "n": 2 }"#];
-    let more = ["--no-undo", "--reason", "moved", "--dry-run", "--server", &url];
-    let (code, out, err) = run(&[&args[..], &more].concat());
-    let text = "It would be recorded:\n  pay has other calls: moved\nThen at once:\n  do pay at \
-                svc: PUT /pay\nAnd later:\n  seat, then the decision\n";
-    assert_eq!((code, out.as_str()), (0, text));
-    let calls = "Branch pay calls:\n  do POST /pay with x-key {\"n\":1}\n\
-                 From now on branch pay would call:\n  do PUT /pay {\"n\":2}\nnothing was done\n";
-    assert_eq!(err, calls);
-    let (url, _asked) = node_says(vec![(200, with_calls())]);
-    let (_, out, _) = run(&["tx", "show", "o-1", "--server", &url]);
-    holds(&out, &["  It calls: do POST /pay with x-key {\"n\":1}\n"]);
 }
 
 #[test]
@@ -215,8 +160,8 @@ fn where_a_call_ended_its_tries_are_told() {
         &out,
         &[
             "  A run of the saga order@3.\n",
-            "done    book    do, 3 tries, the last answered after 12 ms: {\"id\":7}\n",
-            "undone  book    undo, answered after 0 ms\n",
+            "done    book    do, 3 tries, the last took 12 ms: {\"id\":7}\n",
+            "undone  book    undo, took 0 ms\n",
         ],
     );
 }
@@ -230,25 +175,6 @@ fn runs_of_a_saga_are_listed() {
     assert_eq!(code, 0);
     holds(&out, &["RESOURCES  SAGA\n", "svc        order@3\n"]);
     assert!(asked.recv().unwrap().0.contains("saga=order"), "it is asked for");
-}
-
-#[test]
-fn a_dry_run_says_first_that_the_end_would_be_mixed() {
-    let dry = json!({ "records": ["Resolved #0 committed seen", "Finished"], "effects": [] });
-    let branch = json!([{ "name": "a", "resource": "r", "id": "1", "state": "stuck" }]);
-    for (outcome, state, is_mixed) in
-        [("aborted", "aborting", true), ("committed", "committing", false)]
-    {
-        let whole = transaction(outcome, state, branch.clone());
-        let (url, _asked) = node_says(vec![(200, dry.clone()), (200, whole)]);
-        let args = ["tx", "resolve", "o-1", "a", "--done", "--reason", "r", "--dry-run"];
-        let (code, out, _) = run(&[&args[..], &["--server", &url]].concat());
-        assert_eq!(
-            (code, out.starts_with("It would be finished, MIXED: ")),
-            (0, is_mixed),
-            "{out}"
-        );
-    }
 }
 
 #[test]
@@ -358,6 +284,9 @@ fn many_are_told_page_by_page_and_only_with_yes() {
     let (code, out, _) = many("abort", &url, &["--dry-run"]);
     assert_eq!(code, 1);
     holds(&out, &["abort: 2 would take it, 1 not\n  a\n  c\n", "b          it is aborted\n"]);
+    let (url, _asked) = node_says(vec![(200, json!({ "taken": ["a"], "already": ["b", "c"] }))]);
+    let (code, out, _) = many("abort", &url, &["--dry-run"]);
+    assert_eq!((code, out.as_str()), (0, "abort: 1 would take it, 2 already aborted\n  a\n"));
     let (url, _asked) = node_says(vec![(200, json!({ "taken": [] }))]);
     let (code, out, err) = many("abort", &url, &[]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "abort: 0 would take it\n", ""));

@@ -133,3 +133,12 @@ fn the_page_names_every_command_and_flag() {
         }
     }
 }
+
+#[test]
+fn who_names_no_transaction_is_told_of_filters_too() {
+    for verb in ["retry", "abort", "commit"] {
+        let (code, _, err) = run(&["tx", verb]);
+        assert_eq!(code, 2);
+        assert!(err.contains("GID|--state <STATE>|--resource <NAME>"), "{err}");
+    }
+}

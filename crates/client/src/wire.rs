@@ -66,10 +66,10 @@ pub struct BeginTransaction {
 /// How commit or abort is decided.
 ///
 /// `log` (default): by one record of the node; while the node is away, branches wait for it.
-/// `paxos`: by a majority of the node and its acceptors; the shards finish without the node, also
-/// when the network partitions. `three_phase`: by a round more; the shards finish without the node,
-/// but when the network parts, a message is lost, or a node is slow and not dead, it may split the
-/// transaction.
+/// `paxos`: by a majority of the node and its acceptors; the shards finish without the node, those
+/// that reach a majority also when the network partitions. `three_phase`: by a round more; the
+/// shards finish without the node, but when the network parts, a message is lost, or a node is slow
+/// and not dead, it may split the transaction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 #[serde(rename_all = "snake_case")]
@@ -297,7 +297,7 @@ pub struct Asking {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct AbortReason {
-    /// The branch that said no; absent if it was not a branch.
+    /// The branch because of which it was aborted; absent if it was not a branch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
     /// A stable code, explained in docs/errors.md.
@@ -307,7 +307,8 @@ pub struct AbortReason {
     /// What can be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cure: Option<String>,
-    /// What the service answered, where one refused.
+    /// What the service answered, where one refused: its JSON, or its text; a longer one than
+    /// 64 KiB is cut, and is a text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<serde_json::Value>,
     /// Whether the same request may succeed if sent again under a new gid.
@@ -332,7 +333,8 @@ pub struct BranchView {
     pub id: String,
     /// What is known of it.
     pub state: BranchState,
-    /// Tries so far of what it waits for, since the node started.
+    /// Tries so far of what it waits for, since the node started; of what is settled, all tries
+    /// that the log tells of, where one transaction is shown.
     #[serde(default)]
     pub attempts: u32,
     /// What a step or reservation has put out.
@@ -341,9 +343,12 @@ pub struct BranchView {
     /// The participant's last answer that was not success.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_answer: Option<String>,
-    /// When it is tried again, in milliseconds since 1970.
+    /// When it is tried again, in milliseconds since 1970; absent while it is tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_attempt_at_ms: Option<u64>,
+    /// What must come first, if it is something else than the branches that come before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits_for: Option<String>,
     /// What it calls of its service; only where one transaction is shown, and only if it has steps,
     /// deliveries or reservations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -382,11 +387,14 @@ pub enum BranchState {
     Undone,
     /// Not begun, and never will be.
     Skipped,
+    /// Not done, and never will be, though nobody refused it: no call of it arrived or could be
+    /// made, or an operator said so.
+    NotDone,
     /// Voted yes.
     Prepared,
     /// Wrote nothing; done.
     ReadOnly,
-    /// Voted no; holds nothing.
+    /// Voted no, or its service refused for business reasons; holds nothing.
     Refused,
     /// Decided, not yet known to be finished.
     InDoubt,

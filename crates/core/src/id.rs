@@ -1,8 +1,11 @@
 //! Names and ids. Each is its own type, checked where it is made.
 
-use alloc::{format, string::String};
-use core::fmt;
-use serde::{Deserialize, Serialize};
+use core::{cmp::Ordering, fmt};
+
+use serde::{
+    Deserialize, Serialize,
+    de::{Error, Unexpected, Visitor},
+};
 
 use crate::limits::{BRANCHES_MAX, CLUSTER_BYTES_MAX, NAME_BYTES_MAX};
 
@@ -89,9 +92,7 @@ impl BranchId {
         let number = base36(parts.next()?)?;
         let index = u8::try_from(base36(parts.next()?)?).ok()?;
         let whole = parts.next().is_none() && usize::from(index) < BRANCHES_MAX;
-        let id = Self { cluster, run: RunId { epoch, number }, index };
-        // Only the one canonical spelling is ours: `01` and `1` must not name the same branch.
-        (whole && format!("{id}") == text).then_some(id)
+        whole.then_some(Self { cluster, run: RunId { epoch, number }, index })
     }
 }
 
@@ -114,14 +115,16 @@ impl Serialize for BranchId {
 
 impl<'de> Deserialize<'de> for BranchId {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not a branch id"))
+        from.deserialize_str(Text("a branch id", Self::parse))
     }
 }
 
 /// The name of a cluster: 1 to 16 of `a-z 0-9 -`. Made once, with the data directory.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Cluster(String);
+///
+/// It is part of every branch's name, so it is kept in place: its bytes, and behind them zeros,
+/// which no name holds.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Cluster([u8; CLUSTER_BYTES_MAX]);
 
 impl Cluster {
     /// Checks and wraps a name.
@@ -138,39 +141,79 @@ impl Cluster {
         let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         match name.chars().find(|c| !allowed(*c)) {
             Some(c) => Err(BadName::Character(c)),
-            None => Ok(Self(name.into())),
+            None => {
+                let mut bytes = [0; CLUSTER_BYTES_MAX];
+                bytes[..name.len()].copy_from_slice(name.as_bytes());
+                Ok(Self(bytes))
+            }
         }
     }
 
     /// The name.
     pub fn as_str(&self) -> &str {
-        &self.0
+        let length = self.0.iter().position(|byte| *byte == 0).unwrap_or(CLUSTER_BYTES_MAX);
+        core::str::from_utf8(&self.0[..length]).expect("all of it is ASCII")
+    }
+}
+
+impl Ord for Cluster {
+    /// As their texts: compared as one number, of which the first byte counts most.
+    fn cmp(&self, other: &Self) -> Ordering {
+        u128::from_be_bytes(self.0).cmp(&u128::from_be_bytes(other.0))
+    }
+}
+
+impl PartialOrd for Cluster {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cluster").field(&self.as_str()).finish()
     }
 }
 
 impl Serialize for Cluster {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_str(&self.0)
+        to.serialize_str(self.as_str())
     }
 }
 
 impl<'de> Deserialize<'de> for Cluster {
     fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(from)?;
-        Self::new(&text).map_err(|_| serde::de::Error::custom("not a cluster's name"))
+        from.deserialize_str(Text("a cluster's name", |text| Self::new(text).ok()))
     }
 }
 
 impl fmt::Display for Cluster {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
+/// Reads what is not copied before: what it should be, and how it is read.
+struct Text<T>(&'static str, fn(&str) -> Option<T>);
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        (self.1)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+/// Only the one canonical spelling is ours: `01` and `1` must not name the same branch.
 fn base36(text: &str) -> Option<u64> {
     let valid =
         !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
-    if valid { u64::from_str_radix(text, 36).ok() } else { None }
+    let is_canonical = valid && (text == "0" || !text.starts_with('0'));
+    if is_canonical { u64::from_str_radix(text, 36).ok() } else { None }
 }
 
 fn write_base36(f: &mut fmt::Formatter<'_>, mut number: u64) -> fmt::Result {

@@ -2,7 +2,8 @@
 //!
 //! Read in this order: [`machine`] says what every machine is and the one rule of writing ahead;
 //! [`transaction`] is two-phase commit with presumed abort; [`shard`] is a participant of our own;
-//! [`pact`] holds the two other ways to decide, which both speak.
+//! [`pact`] holds the two other ways to decide, which both speak; [`orphans`] finds what a crash
+//! left prepared.
 //! The other modules hold the words these speak.
 //!
 //! The server, the simulator and the exhaustive checker drive these very types.
@@ -12,11 +13,13 @@
 extern crate alloc;
 
 pub mod machine;
+pub mod orphans;
 pub mod pact;
 pub mod shard;
 pub mod transaction;
 
 pub mod id;
+mod kind_first;
 pub mod limits;
 pub mod plan;
 pub mod retry;

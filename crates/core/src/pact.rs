@@ -24,7 +24,7 @@
 //! and three-phase commit, whose period is the longest, takes a lost message for a dead member by
 //! its very assumption: to repeat it sooner would only hide how often that is wrong.
 
-use alloc::{string::String, vec::Vec};
+use alloc::{string::String, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub mod asking;
@@ -60,7 +60,8 @@ pub const FORGOTTEN_MS: u64 = 60_000;
 /// Most faults that acceptors can be asked to bear: 2F of them beside the coordinator.
 pub const FAULTS_MAX: usize = 4;
 
-/// What is agreed before the first vote, and told to every member.
+/// What is agreed before the first vote, and told to every member. It goes with every message, so
+/// copies share its lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Pact {
     /// The coordinator's cluster.
@@ -72,11 +73,11 @@ pub struct Pact {
     /// How it is decided.
     pub way: Way,
     /// For each branch the name of its shard.
-    pub members: Vec<String>,
+    pub members: Arc<[String]>,
     /// Paxos commit: the names of the 2F shards that are acceptors 1, 2, ...; the coordinator is
     /// acceptor 0. They may be members. With none (F = 0) it is two-phase commit.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub acceptors: Vec<String>,
+    #[serde(default, skip_serializing_if = "is_empty")]
+    pub acceptors: Arc<[String]>,
 }
 
 /// How a transaction with a pact is decided.
@@ -101,10 +102,14 @@ pub enum Peer {
     Shard(String),
 }
 
+fn is_empty(names: &Arc<[String]>) -> bool {
+    names.is_empty()
+}
+
 impl Pact {
     /// Whether it makes sense: what comes from the network must be asked first.
     pub fn is_sound(&self) -> bool {
-        let names = || self.members.iter().chain(&self.acceptors);
+        let names = || self.members.iter().chain(&*self.acceptors);
         let acceptors_differ =
             (1..self.acceptors.len()).all(|at| !self.acceptors[..at].contains(&self.acceptors[at]));
         (1..=BRANCHES_MAX).contains(&self.members.len())

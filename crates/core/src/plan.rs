@@ -79,12 +79,35 @@ pub struct Ask {
 
 /// A branch in a plan.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Flat")]
 pub struct Planned {
     /// When, and how patiently.
     #[serde(flatten)]
     pub part: Part,
     /// What.
     pub work: Work,
+}
+
+/// The same as it is written, which serde reads in one pass.
+#[derive(Deserialize)]
+struct Flat {
+    kind: Kind,
+    #[serde(default)]
+    after: Vec<Index>,
+    #[serde(default)]
+    uses: Vec<Index>,
+    #[serde(default)]
+    patience: Patience,
+    #[serde(default = "Patience::until_done")]
+    persistence: Patience,
+    work: Work,
+}
+
+impl From<Flat> for Planned {
+    fn from(flat: Flat) -> Self {
+        let Flat { kind, after, uses, patience, persistence, work } = flat;
+        Self { part: Part { kind, after, uses, patience, persistence }, work }
+    }
 }
 
 /// When a branch's turn is, and how patiently it is tried.
@@ -164,6 +187,16 @@ impl Patience {
     pub fn is_over(&self, tries: u32, spent_ms: u64) -> bool {
         self.attempts.is_some_and(|most| tries >= most)
             || self.within_ms.is_some_and(|most| spent_ms >= most)
+    }
+
+    /// The wait before the next try, in ms: shortened so that a tenth of all time is left for one
+    /// last try, but not below what the service asked for; `None` if there is no time for one.
+    pub fn wait_within_ms(&self, spent_ms: u64, wait_ms: u64, least_ms: u64) -> Option<u64> {
+        let wait_ms = wait_ms.max(least_ms);
+        let Some(most) = self.within_ms else { return Some(wait_ms) };
+        let last_ms = (most - most / 10).saturating_sub(spent_ms).max(least_ms);
+        let wait_ms = wait_ms.min(last_ms);
+        (last_ms > 0 && !self.is_over(0, spent_ms.saturating_add(wait_ms))).then_some(wait_ms)
     }
 
     /// How long the next call may take, in ms.

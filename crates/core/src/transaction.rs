@@ -45,7 +45,7 @@
 //!   commit, before `PreCommitted`. With Paxos commit and F = 0 there is nobody else to decide, and
 //!   nothing of this applies: it is two-phase commit.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, string::String};
 
 mod asleep;
 mod effects;
@@ -452,5 +452,5 @@ fn index(branch: usize) -> Index {
 }
 
 fn indices(known: &Known) -> impl Iterator<Item = Index> + use<> {
-    (0..known.branches.len()).map(index).collect::<Vec<_>>().into_iter()
+    (0..known.branches.len()).map(index)
 }

@@ -28,7 +28,8 @@ pub struct Proof(pub String);
 pub struct Refusal {
     /// A stable code from `docs/errors.md`, such as `rows_mismatch`.
     pub code: String,
-    /// What happened, in words, without secrets; at most 1024 bytes.
+    /// What happened, in words, without secrets; at most 1024 bytes. Of a service that refused a
+    /// do or a try, what it answered, as JSON: at most as long as an output.
     pub message: String,
     /// Whose doing it was.
     pub cause: Cause,

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod golden;
+mod orphans;
 mod pact;
 mod peers;
+mod records;
 mod shard;
 mod transaction;

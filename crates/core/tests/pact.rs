@@ -35,6 +35,42 @@ fn a_commit_costs_what_the_formulas_say() {
     }
 }
 
+/// With F = 0 Paxos commit is two-phase commit (Gray and Lamport 2006, section 5): every message,
+/// in its millisecond, every sync, the answer and the ends are the same; after a commit, a no,
+/// votes that are too late, and the death of anybody at any moment.
+#[test]
+fn paxos_without_faults_is_two_phase_commit() {
+    let mut told = [0, 0, 0];
+    let mut same = |refuses, late: Option<u64>, crashes: &[Crash]| {
+        let run = |way| {
+            let mut hosts = Hosts::begin(way, 2, 0, refuses);
+            hosts.crashes = crashes.to_vec();
+            late.into_iter().for_each(|at_ms| hosts.time_out_at(at_ms));
+            hosts.run();
+            let syncs: Vec<_> = hosts.shards.iter().map(|node| node.syncs).collect();
+            (hosts.said.clone(), hosts.coordinator.syncs, syncs, hosts.ends(), hosts.answer)
+        };
+        let (log, paxos) = (run(None), run(Some(Way::Paxos)));
+        assert_eq!(log, paxos, "refuses: {refuses}, late: {late:?}, {crashes:?}");
+        told[match log.4 {
+            Some(Answer::Committed) => 0,
+            Some(_) => 1,
+            None => 2,
+        }] += 1;
+    };
+    for refuses in [false, true] {
+        same(refuses, None, &[]);
+        (0..4).for_each(|at_ms| same(refuses, Some(at_ms), &[]));
+        for dead in deaths_of_coordinator(40, [None, Some(5), Some(2_500)]) {
+            same(refuses, None, &[dead]);
+            for who in [1, 2] {
+                same(refuses, None, &[Crash { who, ..dead }]);
+            }
+        }
+    }
+    assert!(told.iter().all(|times| *times > 10), "reached: {told:?}");
+}
+
 fn with_crashes(way: Way, members: usize, refuses: bool, crashes: &[Crash]) -> Hosts {
     let faults = usize::from(way == Way::Paxos);
     let mut hosts = Hosts::begin(Some(way), members, faults, refuses);

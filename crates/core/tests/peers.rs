@@ -15,7 +15,7 @@ pub fn pact(way: &str, run: RunId, faults: usize) -> Pact {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let (way, acceptors) = match way {
         "paxos" => (Way::Paxos, names(&["a", "x", "y", "z"][..2 * faults])),
-        "three-phase" => (Way::ThreePhase, Vec::new()),
+        "three-phase" => (Way::ThreePhase, names(&[])),
         _ => panic!("no such way: {way}"),
     };
     let cluster = Cluster::new("t").unwrap();

@@ -168,7 +168,8 @@ fn begin(request: RequestId, words: &[&str]) -> Input {
 
 /// `A@checking` prepares; `A:step@x`, `A:final@x` (a step without undo), `A:deliver@x` and
 /// `A:reserve@x` are of a plan. In a plan every step comes after all branches before it, unless it
-/// is said to be `beside`; `+` after a kind: it uses the output of `#0`.
+/// is said to be `beside`. It has 30 s, `briefly` 1.5 s. `+` after a kind: it uses the output of
+/// `#0`.
 fn spec(word: &str, words: &[&str], at: u8) -> BranchSpec {
     let (name, resource) = word.split_once('@').unwrap();
     let (name, kind) = name.split_once(':').unwrap_or((name, ""));
@@ -182,6 +183,7 @@ fn spec(word: &str, words: &[&str], at: u8) -> BranchSpec {
     };
     let in_order = words.iter().any(|word| word.contains(':')) && !words.contains(&"beside");
     let after = if in_order && kind != Kind::Deliver { (0..at).collect() } else { Vec::new() };
+    let within_ms = if words.contains(&"briefly") { Some(1_500) } else { Patience::STEP.within_ms };
     BranchSpec {
         name: name.into(),
         resource: resource.into(),
@@ -191,7 +193,7 @@ fn spec(word: &str, words: &[&str], at: u8) -> BranchSpec {
             kind,
             after,
             uses,
-            patience: Patience { attempts: Some(2), ..Patience::STEP },
+            patience: Patience { attempts: Some(2), within_ms, ..Patience::STEP },
             persistence: Patience { attempts: Some(2), ..Patience::UNTIL_DONE },
         },
     }

@@ -76,6 +76,16 @@ impl Memory {
         self.streams.get(stream).map(|stream| (&stream.head.summary, stream.head.open))
     }
 
+    /// The texts that a fold of a stream reads.
+    pub fn texts(&self, stream: &str) -> impl Iterator<Item = &str> {
+        self.kept(stream).iter().map(|kept| &*kept.body)
+    }
+
+    fn kept(&self, stream: &str) -> &[Kept] {
+        let kept = self.streams.get(stream).map(|stream| &stream.entries[stream.head.start..]);
+        kept.unwrap_or_default()
+    }
+
     fn bytes(&self) -> usize {
         let entries = self.streams.values().flat_map(|stream| &stream.entries);
         entries.map(|entry| entry.body.len()).sum()
@@ -84,7 +94,6 @@ impl Memory {
     fn change(&mut self, change: &Change, now_ms: u64, undo: &mut Undo) {
         let stream = self.streams.entry(Arc::clone(&change.stream)).or_default();
         let count = stream.entries.len();
-        undo.before.push((Arc::clone(&change.stream), count, stream.head.clone()));
         for body in &change.records {
             self.last += 1;
             let version = stream.entries.last().map_or(1, |last| last.version + 1);
@@ -92,7 +101,9 @@ impl Memory {
             stream.entries.push(Kept { position, version, at_ms: now_ms, body });
         }
         let start = if change.snapshot { stream.entries.len() - 1 } else { stream.head.start };
-        stream.head = Head { start, open: change.open, summary: change.summary.clone() };
+        let head = Head { start, open: change.open, summary: change.summary.clone() };
+        let before = std::mem::replace(&mut stream.head, head);
+        undo.before.push((Arc::clone(&change.stream), count, before));
     }
 }
 
@@ -130,8 +141,7 @@ impl Log for Memory {
     }
 
     fn read(&mut self, stream: &str) -> Result<Vec<Entry>, LogError> {
-        let kept = self.streams.get(stream).map(|stream| &stream.entries[stream.head.start..]);
-        Ok(kept.unwrap_or_default().iter().map(Kept::entry).collect())
+        Ok(self.kept(stream).iter().map(Kept::entry).collect())
     }
 
     fn open_streams(&mut self) -> Result<Vec<Arc<str>>, LogError> {

@@ -124,6 +124,11 @@ impl<M: Machine> Staged<M> {
         self.forced
     }
 
+    /// Whether the turn promised anything, durable or not.
+    pub fn promises(&self) -> bool {
+        self.records > 0
+    }
+
     /// Whether the turn promised nothing and asks for nothing.
     pub fn is_empty(&self) -> bool {
         self.effects.is_empty() && self.records == 0

@@ -134,6 +134,7 @@ fn look_of(state: BranchState) -> (Look, &'static str) {
         BranchState::Done => (Look::Good, "done"),
         BranchState::Undone => (Look::Back, "undone"),
         BranchState::Skipped => (Look::Idle, "skipped"),
+        BranchState::NotDone => (Look::Bad, "not done"),
         BranchState::Prepared => (Look::Good, "prepared"),
         BranchState::ReadOnly => (Look::Good, "read only"),
         BranchState::Refused => (Look::Bad, "said no"),

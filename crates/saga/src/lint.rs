@@ -45,7 +45,8 @@ fn times(definition: &SagaDefinition) -> Vec<SagaFinding> {
     let has = |wanted| definition.branches.iter().any(|branch| kind(branch) == wanted);
     let mut warnings = Vec::new();
     if has(BranchKind::Step) && definition.deadline_ms.is_none() {
-        let message = "no `deadline_ms`: a step that stays in progress keeps a run open for ever";
+        let message =
+            "no `deadline_ms`: a step that is stuck keeps a run open until a person comes";
         let better = "say how long a run may take, such as `deadline_ms: 60000`";
         warnings.push(warning("no_deadline", None, message, better));
     }
@@ -68,6 +69,12 @@ fn burden(branch: &Branch) -> u8 {
     }
 }
 
+/// What helps where no order does.
+const NO_UNDO: &str =
+    "give it an `undo`; or make it a delivery, which leaves when nothing can fail any more";
+const HARD: &str = "what needs it comes after it: let a reservation (`try`, `confirm`, `cancel`) \
+                    take its place, if it can";
+
 /// Steps that are bad to take back, and those that can fail when they are done already.
 fn risks(branches: &[Branch], order: &Order) -> Vec<SagaFinding> {
     let better = better(branches, order);
@@ -89,15 +96,19 @@ fn risks(branches: &[Branch], order: &Order) -> Vec<SagaFinding> {
         }
         let names: Vec<_> = after.iter().map(|at| branches[*at].name.as_str()).collect();
         let place = better.iter().position(|at| *at == index).expect("it holds every branch");
-        let left = better[place..].iter().filter(|at| after.contains(at)).count();
-        let advice = if left < after.len() {
-            improved(branches, &better, place)
-        } else if burden(branch) == 2 {
-            "give it an `undo`; or make it a delivery, which leaves when nothing can fail any more"
-                .into()
-        } else {
-            "they need it: let a reservation (`try`, `confirm`, `cancel`) take its place, if it can"
-                .into()
+        let left: Vec<_> = better[place..].iter().filter(|at| after.contains(at)).collect();
+        let otherwise = match burden(branch) {
+            2 => NO_UNDO,
+            _ => HARD,
+        };
+        let advice = match left[..] {
+            [] => improved(branches, &better, place),
+            _ if left.len() == after.len() => otherwise.into(),
+            _ => {
+                let left: Vec<_> = left.iter().map(|at| branches[**at].name.as_str()).collect();
+                let order = improved(branches, &better, place);
+                format!("partly, {order}, but {} can fail then, too; {otherwise}", left.join(", "))
+            }
         };
         let (code, what) = match burden(branch) {
             1 => ("hard_early", "it is hard to take back"),

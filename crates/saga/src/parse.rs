@@ -41,8 +41,37 @@ pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Unreadable> {
     }
     yaml_serde::from_str(text).map_err(|e| {
         let at = e.location().map(|at| (at.line(), at.column()));
-        unreadable(at, &e.to_string())
+        let unreadable = unreadable(at, &e.to_string());
+        let mut lines = text.lines().skip(at.map_or(0, |(line, _)| line.saturating_sub(1)));
+        let is_bare = match at {
+            Some(_) => lines.next().is_some_and(has_bare_braces),
+            None => lines.any(has_bare_braces),
+        };
+        let hint = if is_bare { "; a text with `{{` needs quotes here" } else { "" };
+        Unreadable { why: unreadable.why + hint, ..unreadable }
     })
+}
+
+/// Whether a line has `{{` where YAML takes it for the beginning of a map: at the beginning of a
+/// value, or within `{ … }` or `[ … ]`; and not in quotes.
+fn has_bare_braces(line: &str) -> bool {
+    let (mut quote, mut depth, mut before) = (None, 0_u32, ':');
+    for (at, c) in line.char_indices() {
+        let begins = matches!(before, ':' | ',' | '[' | '{' | '-');
+        match (quote, c) {
+            (Some(open), c) if c == open => quote = None,
+            (Some(_), _) => continue,
+            (None, '{') if line[at..].starts_with("{{") && (begins || depth > 0) => return true,
+            (None, '\'' | '"') if begins => quote = Some(c),
+            (None, '{' | '[') if begins => depth += 1,
+            (None, '}' | ']') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if !c.is_whitespace() {
+            before = c;
+        }
+    }
+    false
 }
 
 /// Both readers put the place at the end of what they say, too.

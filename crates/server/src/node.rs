@@ -8,6 +8,7 @@ mod branches;
 mod callers;
 mod commands;
 mod dispatch;
+mod dry_run;
 mod filling;
 mod lanes;
 mod line;
@@ -18,6 +19,7 @@ mod requests;
 mod resource;
 mod runs;
 mod view;
+mod warned;
 mod words;
 
 use std::{

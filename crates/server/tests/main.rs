@@ -19,6 +19,7 @@ mod sagas;
 mod service;
 mod services;
 mod shard;
+mod shown;
 mod steps;
 mod timeline;
 mod transactions;

@@ -114,12 +114,12 @@ async fn a_delivery_in_a_lane_says_for_whom_it_waits() {
     service.hears(1).await;
     for gid in ["middle", "last"] {
         let said = sees(&world, gid, |shown| {
-            shown["branches"][0]["last_answer"].as_str().map(str::to_owned)
+            shown["branches"][0]["waits_for"].as_str().map(str::to_owned)
         });
-        assert_eq!(said.await, "waits for first (order key \"k\")");
+        assert_eq!(said.await, "first (order key \"k\")");
     }
     let first = world.get("/v1/transactions/first").await;
-    assert!(first.body["branches"][0].get("last_answer").is_none(), "{}", first.body);
+    assert!(first.body["branches"][0].get("waits_for").is_none(), "{}", first.body);
 }
 
 /// What only memory knows has changed when it began, and not when it is looked at.

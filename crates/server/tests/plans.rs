@@ -156,6 +156,16 @@ async fn a_wrong_plan_is_refused_with_a_code_and_a_cure() {
         let cure = answer.body["cure"].as_str();
         assert!(cure.is_some_and(|cure| !cure.is_empty()), "{}", answer.body);
     }
+    for (call, cure) in [
+        (json!("/bookings"), "Write a method and a path"),
+        (json!({ "call": "POST /", "body": "x".repeat(300_000) }), "Send less"),
+        (json!({ "call": "POST /", "headers": { "cookie": "x" } }), "the resource's settings"),
+    ] {
+        let body = json!({ "gid": "g1", "branches": [with(step("a", "POST /a"), "do", call)] });
+        let answer = world.post("/v1/transactions", &body).await;
+        assert_eq!(answer.code(), "bad_call", "{}", answer.body);
+        assert!(answer.body["cure"].as_str().unwrap().contains(cure), "{}", answer.body);
+    }
     let ask = json!({ "resource": "courier", "call": "GET /{{input.id}}" });
     let itself = with(step("a", "POST /a"), "after", json!(["a"]));
     for (body, detail) in [

@@ -257,14 +257,15 @@ async fn after_a_restart_too_what_is_aborted_in_line_is_not_called() {
             "cap_ms": 60_000, "call_ms": call_ms });
         let step = json!({ "kind": "step", "patience": patience, "work": { "calls": calls } });
         let branch = json!({ "name": "a", "resource": "svc", "vote": "unknown" });
-        let begun = json!({ "kind": "begun",
-            "case": { "run": { "epoch": 1, "number": number }, "fingerprint": gid,
-                "branches": [branch] },
-            "plan": { "terms": { "timeout_ms": 1_000, "deadline_ms": deadline_ms },
-                "branches": [step] } });
+        let case = json!({ "run": { "epoch": 1, "number": number }, "fingerprint": gid,
+            "branches": [branch] });
+        let plan = json!({ "terms": { "timeout_ms": 1_000, "deadline_ms": deadline_ms },
+            "branches": [step] });
+        // A record begins with its kind.
+        let begun = format!(r#"{{"kind":"begun","case":{case},"plan":{plan}}}"#);
         batch.push(Change {
             stream: gid.into(),
-            records: vec![begun.to_string()],
+            records: vec![begun],
             snapshot: false,
             open: true,
             summary: Summary { state: "running", label: format!("!1-{number} svc") },

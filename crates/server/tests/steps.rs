@@ -64,7 +64,7 @@ async fn the_answer_has_outputs_and_the_view_has_kinds_and_a_timeline() {
     let recorded: Vec<_> = timeline.iter().filter(|entry| entry["what"] != "asked").collect();
     let whats: Vec<_> = recorded.iter().map(|entry| entry["what"].as_str().unwrap()).collect();
     assert_eq!(whats[..4], ["begun", "done", "done", "decided to commit"], "{}", shown.body);
-    assert_eq!(recorded[0]["detail"], "plan (step, step after 0, deliver)");
+    assert_eq!(recorded[0]["detail"], "step book; step pay after book; deliver tell");
     assert_eq!(
         (&recorded[1]["branch"], &recorded[1]["detail"]),
         (&json!("book"), &json!("{\"id\":7}"))
@@ -289,6 +289,35 @@ async fn a_stuck_step_is_retried_or_declared() {
     assert_eq!(world.get("/v1/transactions/s2").await.body["reason"]["code"], "declared_undone");
 }
 
+/// What an operator declares done has put out nothing, so what needs that is never called.
+#[tokio::test]
+async fn a_dry_run_goes_on_where_a_call_names_what_is_missing() {
+    let (world, service) = over(|heard| match heard.call.as_str() {
+        "POST /book" => (400, json!("what?")),
+        _ => (200, Json::Null),
+    })
+    .await;
+    let mut next = step("next");
+    next["do"] = json!("PUT /nx/{{book.id}}");
+    next["after"] = json!(["book"]);
+    let body = json!({ "gid": "s1", "wait": "none", "branches": [step("book"), next] });
+    assert_eq!(world.post("/v1/transactions", body).await.status.as_u16(), 202);
+    shows(&world, "s1", |shown| shown["stuck"] == true).await;
+    let word = json!({ "branch": "book", "outcome": "committed", "reason": "seen" });
+    let dry = world.post("/v1/transactions/s1:resolve?dry_run=true", &word).await.body;
+    let records = dry["records"].to_string();
+    assert!(records.contains("Decided abort (next: missing_output)"), "{dry:#}");
+    let lines = dry["effects"].as_array().unwrap();
+    let missing = "do 1.1 #1 at svc is not called: `{{book.id}}` is missing";
+    assert_eq!(lines[0], missing, "{dry:#}");
+    assert!(lines[1].as_str().unwrap().starts_with("undo 1.1 #0 at svc"), "{dry:#}");
+    assert_eq!(lines.len(), 2, "no timer, and nothing that stays inside: {dry:#}");
+    assert_eq!(service.calls().len(), 1, "nothing has left");
+    world.post("/v1/transactions/s1:resolve", word).await;
+    ends(&world, "s1", "aborted").await;
+    assert_eq!(service.calls()[1..], ["undo DELETE /book"], "as it was told");
+}
+
 #[tokio::test]
 async fn one_word_is_said_to_many() {
     let (world, service) = over(well).await;
@@ -311,8 +340,24 @@ async fn one_word_is_said_to_many() {
     assert_eq!(done.body["taken"].as_array().unwrap().len(), 2, "{}", done.body);
     ends(&world, "a1", "aborted").await;
     ends(&world, "a2", "aborted").await;
-    let done = world.post("/v1/transactions:commit", word(json!({ "limit": 500 }), false)).await;
+    // Those that are aborted are not told again, and the count of a dry run is what follows.
+    let all = json!({ "prefix": "a", "limit": 500 });
+    for dry_run in [true, false] {
+        let done = world.post("/v1/transactions:abort", word(all.clone(), dry_run)).await.body;
+        let already = done["already"].as_array().unwrap().len();
+        assert_eq!((already, &done["taken"], done.get("refused")), (2, &json!([]), None), "{done}");
+    }
+    for nothing in [json!({}), json!({ "limit": 500 }), json!({ "prefix": "" })] {
+        for verb in ["commit", "abort", "retry"] {
+            let path = format!("/v1/transactions:{verb}");
+            let bad = world.post(&path, word(nothing.clone(), false)).await;
+            assert_eq!((bad.status.as_u16(), bad.code()), (400, "no_filter"), "{}", bad.body);
+        }
+    }
+    let open = json!({ "prefix": "b", "limit": 500 });
+    let done = world.post("/v1/transactions:commit", word(open, false)).await;
     assert_eq!(done.body["taken"], json!(["b1"]), "{}", done.body);
+    let done = world.post("/v1/transactions:commit", word(all, false)).await;
     assert_eq!(done.body["refused"]["a1"], "it is aborted", "{}", done.body);
     let running = world.get("/v1/transactions?state=running").await;
     assert_eq!((running.status.as_u16(), &running.body["transactions"]), (200, &json!([])));

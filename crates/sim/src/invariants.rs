@@ -1,8 +1,9 @@
 //! What must hold in every state, one file for each, each with where it is from.
 //!
 //! GL: Gray and Lamport 2006, "Consensus on transaction commit". BHG: Bernstein, Hadzilacos,
-//! Goodman 1987, chapter 7 (AC1 to AC5). R*: Mohan, Lindsay, Obermarck 1986. GR: Gray and Reuter
-//! 1993. Those without a source are ours.
+//! Goodman 1987, chapter 7 (AC1 to AC5, numbered as in Babaoglu and Toueg 1993). R*: Mohan,
+//! Lindsay, Obermarck 1986. GR: Gray and Reuter 1993. The rules of driving, and what a machine
+//! promises when it sleeps, are ours: `handfast_core::machine`.
 
 mod agreement;
 mod called_in_time;
@@ -15,6 +16,7 @@ mod late_input;
 mod locks;
 mod message_follows;
 mod money;
+mod nontriviality;
 mod one_run_commits;
 mod one_value;
 mod orphans_are_dead;
@@ -27,6 +29,7 @@ mod told_is_so;
 mod unanimity;
 mod undone_in_order;
 mod vote_is_kept;
+mod waits_are_kept;
 mod write_ahead;
 
 use handfast_core::transaction::Voted;
@@ -53,20 +56,22 @@ type LookAtShard = fn(&Plan, u8, &ShardNode) -> Result<(), String>;
 
 /// Those about each transaction, wherever it is.
 pub const OF_TRANSACTIONS: &[(&str, LookAtTransaction)] = &[
-    (agreement::INVARIANT, agreement::check),
     (unanimity::INVARIANT, unanimity::check),
+    (agreement::INVARIANT, agreement::check),
+    (nontriviality::INVARIANT, nontriviality::check),
+    (one_run_commits::INVARIANT, one_run_commits::check),
     (decision_is_final::INVARIANT, decision_is_final::check),
     (write_ahead::INVARIANT, write_ahead::check),
     (inquiry_is_kept::INVARIANT, inquiry_is_kept::check),
     (finished_is_proved::INVARIANT, finished_is_proved::check),
     (told_is_so::INVARIANT, told_is_so::check),
-    (one_run_commits::INVARIANT, one_run_commits::check),
     (one_value::INVARIANT, one_value::check),
     (held_waits::INVARIANT, held_waits::check),
     (closed_once::INVARIANT, closed_once::check),
     (message_follows::INVARIANT, message_follows::check),
     (called_in_time::INVARIANT, called_in_time::check),
     (undone_in_order::INVARIANT, undone_in_order::check),
+    (waits_are_kept::INVARIANT, waits_are_kept::check),
 ];
 
 /// Those about what each shard holds.

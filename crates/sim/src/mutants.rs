@@ -35,6 +35,12 @@ mutants! {
     UnsyncedDecision,
     /// The same for a delegation.
     UnsyncedDelegation,
+    /// The same for the order to precommit: three-phase commit.
+    UnsyncedPreCommit,
+    /// A member says that it is precommitted before its record is durable.
+    UnsyncedPreCommitted,
+    /// A member that was down counts, and leads, as if it had not been.
+    RecoveringCounts,
     /// Aborts are not recorded, as presumed abort would allow if no caller asked twice.
     ForgottenAbort,
     /// The end is recorded with the decision, before the last branch acknowledged it.
@@ -43,6 +49,10 @@ mutants! {
     EarlyInquiryAbort,
     /// The driver is not told that a run is over.
     MissingClose,
+    /// A coordinator aborts when the last vote comes, as if it had come too late.
+    AbortsForNothing,
+    /// The time for votes goes on after the decision.
+    LateTimeout,
     /// A yes counts for all branches.
     OneVoteForAll,
     /// What is to be held is not.
@@ -59,6 +69,8 @@ mutants! {
     NoTimers,
     /// The run that a vote names is not looked at.
     AnyRun,
+    /// A participant commits what is prepared for a transaction, of whatever run.
+    AnyRunCommits,
     /// A replay leaves out the end that was recorded.
     ForgetfulReplay,
     /// What wakes has forgotten how often its services were tried.
@@ -71,8 +83,12 @@ mutants! {
     RunUsedAgain,
     /// A shard votes yes before its record is durable.
     UnsyncedPrepared,
-    /// A shard votes yes and does not remember it.
-    VoteNotRecorded,
+    /// A shard that is started again has forgotten how it voted.
+    VoteForgotten,
+    /// A shard writes when it votes, before the decision.
+    WritesEarly,
+    /// A shard acts on an answer that it did not ask for.
+    UnaskedAnswer,
     /// A shard keeps the locks of a branch that is over.
     LocksKept,
     /// A shard lets go of its locks when it votes.
@@ -101,4 +117,6 @@ mutants! {
     SilenceTakenForNo,
     /// Services are called before the plan is durable.
     UnsyncedPlan,
+    /// A branch that waits is called again when another one is done.
+    WaitsIgnored,
 }

@@ -88,7 +88,7 @@ fn read(world: &World, line: &str) -> Option<Action> {
     for place in world.nodes() {
         others.extend([Action::Crash(place), Action::CutOff(place)]);
         steps.extend([Step::Flush(place), Step::Restart(place)]);
-        steps.extend(world.armed(place).into_iter().map(|timer| Step::Fire(place, timer)));
+        steps.extend(world.armed(place).map(|timer| Step::Fire(place, timer)));
         if let Place::Coordinator(number) = place {
             steps.push(Step::Search(number));
         }

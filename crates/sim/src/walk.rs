@@ -116,6 +116,8 @@ struct Walk {
     world: World,
     habits: Habits,
     random: Random,
+    /// What is looked at now and then is looked at when these many more steps would be a multiple.
+    phase: u64,
     steps: u64,
     actions: Vec<Action>,
     marks: Marks,
@@ -124,7 +126,8 @@ struct Walk {
 /// Steps between two looks at what was come by.
 const MARKS_EVERY: u64 = 16;
 /// Steps between two looks at what costs more: each node alone, and what is read back from its log.
-const NODES_EVERY: u64 = 128;
+/// The first comes after so many as the seed says, so that seeds share the moments of a world.
+const NODES_EVERY: u64 = 32;
 
 impl Walk {
     fn new(seed: u64, options: Options) -> Self {
@@ -133,7 +136,7 @@ impl Walk {
         let habits = Habits::draw(&mut random);
         let world = World::new(Arc::new(plan));
         let (steps, actions, marks) = (0, Vec::new(), Marks::default());
-        Self { world, habits, random, steps, actions, marks }
+        Self { world, habits, random, phase: seed % NODES_EVERY, steps, actions, marks }
     }
 
     fn finish(&mut self) -> Result<(), Violation> {
@@ -147,7 +150,7 @@ impl Walk {
             if self.steps.is_multiple_of(MARKS_EVERY) {
                 self.marks.extend(self.world.reached());
             }
-            if self.steps.is_multiple_of(NODES_EVERY) {
+            if (self.phase + self.steps).is_multiple_of(NODES_EVERY) {
                 check_nodes(&self.world)?;
             }
         }

@@ -340,6 +340,8 @@ fn three_phase_commit_splits_when_the_network_parts() {
         panic!("three-phase commit must split");
     };
     let Counterexample { violation, actions } = &counterexample;
+    // All have voted yes: it is no matter of unanimity.
+    assert_eq!(violation.invariant, "no two processes of a run end differently");
     let text = Trace { plan: &plan, violation, actions }.to_string();
     let (steps, again) = trace::replay(&text, None).unwrap();
     assert_eq!((steps, again.unwrap().to_string()), (actions.len(), violation.to_string()));

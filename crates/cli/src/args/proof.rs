@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, FromArgMatches as _, ValueEnum};
 
 #[derive(Args)]
 pub struct Sim {
@@ -33,9 +33,10 @@ pub struct Check {
     /// How many branches.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..=5))]
     pub branches: u8,
-    /// Paxos commit: how many acceptors may be lost; there are twice as many beside the node.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=2))]
-    pub faults: u8,
+    /// Paxos commit: how many acceptors may be lost, 1 if absent; there are twice as many beside
+    /// the node.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub faults: Option<u8>,
     /// How often the transaction is begun: once, doubled, again after a crash.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=4))]
     pub begins: u8,
@@ -92,12 +93,27 @@ pub enum What {
     TwoPhase,
     /// Two-phase commit over Handfast's shards, which ask when they are in doubt.
     Shards,
-    /// Three-phase commit. With lost messages or a cut it is split, as it must be.
+    /// Three-phase commit. Where those who live are taken for dead it is split, as it must be.
     ThreePhase,
     /// Paxos commit.
     Paxos,
     /// Models of others, whose numbers of states are known: is the checker right?
     Published,
+}
+
+impl Check {
+    /// If nothing is said but what to walk through.
+    pub fn absent(what: What) -> Self {
+        let command = Self::augment_args(clap::Command::new("check"));
+        let said = command.get_matches_from(["check".to_owned(), what.to_string()]);
+        Self::from_arg_matches(&said).expect("all else has a default")
+    }
+}
+
+impl std::fmt::Display for What {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.to_possible_value().expect("none is hidden").get_name())
+    }
 }
 
 #[derive(Args)]

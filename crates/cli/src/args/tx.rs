@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use handfast_client::wire::{ListFilter, Outcome};
 
 use super::Node;
@@ -114,11 +114,17 @@ impl From<Filter> for ListFilter {
 /// What makes a word one to many.
 const MANY: [&str; 4] = ["state", "resource", "saga", "prefix"];
 
+/// Somebody must be meant.
+fn one_or_many() -> ArgGroup {
+    ArgGroup::new("one_or_many").arg("gid").args(MANY).required(true).multiple(true)
+}
+
 /// To whom a word is said: to one transaction, or to many.
 #[derive(Args)]
+#[command(group = one_or_many())]
 pub struct Whom {
     /// The transaction's name; or name many with --state, --resource, --saga, --prefix.
-    #[arg(required_unless_present_any = MANY, conflicts_with_all = MANY, conflicts_with = "yes")]
+    #[arg(conflicts_with_all = MANY, conflicts_with = "yes")]
     pub gid: Option<String>,
     #[command(flatten)]
     pub filter: Filter,

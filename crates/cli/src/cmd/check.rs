@@ -3,11 +3,12 @@
 mod published;
 mod world;
 
-use std::path::Path;
+use std::{fs::File, io::Write as _, path::Path};
 
 use handfast_sim::{
     check,
     explore::{Counterexample, Explored, Options, Progress, Verdict},
+    marks::{Mark, Marks},
     refinement,
     trace::Trace,
     world::{Action, Plan},
@@ -22,45 +23,77 @@ use crate::{
 };
 
 pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
+    world::all_flags_matter(&args)?;
     if args.what == What::Published {
         return published::run(&args, output);
     }
     let plan = world::plan(&args)?;
     let options = Options { states_max: args.states, settles: true };
     let covers = world::covers(&plan);
-    let mut ticker = Ticker::new(output, args.minutes);
+    let saved = args.save.as_deref().map(Saved::open).transpose()?;
+    let mut ticker = Ticker::of_walk(output, args.minutes)?;
+    output.talk(&format!("walking: {covers}"));
     let watch = |progress: &Progress| ticker.tick(|| how_far(progress));
-    let (explored, stand_for, reached) = if args.refines {
+    let (explored, stand_for, marks) = if args.refines {
         let explored = refinement::run(plan.clone(), options, watch);
         let explored = explored.map_err(|found| Failure::new(Exit::Bug, found.to_string()))?;
         let states = explored.progress.distinct;
-        (explored, states, Vec::new())
+        (explored, states, None)
     } else {
         let report = check::run(plan.clone(), options, watch);
-        let reached = report.marks.iter().map(|mark| mark.name()).collect();
-        (report.explored, report.unfolded, reached)
+        (report.explored, report.unfolded, Some(report.marks))
     };
-    if let (Some(file), Verdict::Violated(found)) = (&args.save, &explored.verdict) {
-        save(file, &plan, found, output)?;
-    }
-    let report = Report { stand_for, ..Report::new(covers, &explored, reached, ticker.finish()) };
+    let report = Report { stand_for, ..Report::new(covers, &explored, marks, ticker.finish()) };
+    // What was found is told first, whatever becomes of the file.
     output.data(&report, Report::text);
+    match (saved, &explored.verdict) {
+        (Some(saved), Verdict::Violated(found)) => saved.write(&plan, found, output)?,
+        (Some(saved), _) => saved.leave(),
+        (None, _) => {}
+    }
     Ok(report.verdict.exit())
 }
 
-fn save(
-    file: &Path,
-    plan: &Plan,
-    found: &Counterexample<Action>,
-    output: &Output,
-) -> Result<(), Failure> {
-    let Counterexample { violation, actions } = found;
-    let text = Trace { plan, violation, actions }.to_string();
-    std::fs::write(file, text).map_err(|cause| {
-        Failure::new(Exit::No, format!("failed to write to {}: {cause}", file.display()))
-    })?;
-    output.talk(&format!("the schedule is in {}", file.display()));
-    Ok(())
+/// Where a schedule is to be written: opened before the walk, which may take long.
+struct Saved<'a> {
+    path: &'a Path,
+    file: File,
+    is_new: bool,
+}
+
+impl<'a> Saved<'a> {
+    fn open(path: &'a Path) -> Result<Self, Failure> {
+        let is_new = !path.exists();
+        // What is there already stays there until there is something better.
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|cause| unwritten(path, &cause, Exit::Usage))?;
+        Ok(Self { path, file, is_new })
+    }
+
+    fn write(
+        mut self,
+        plan: &Plan,
+        found: &Counterexample<Action>,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let Counterexample { violation, actions } = found;
+        let text = Trace { plan, violation, actions }.to_string();
+        let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
+        written.map_err(|cause| unwritten(self.path, &cause, Exit::No))?;
+        output.talk(&format!("the schedule is in {}", self.path.display()));
+        Ok(())
+    }
+
+    /// There is nothing to write.
+    fn leave(self) {
+        if self.is_new {
+            let _ = std::fs::remove_file(self.path);
+        }
+    }
+}
+
+fn unwritten(path: &Path, cause: &std::io::Error, exit: Exit) -> Failure {
+    Failure::new(exit, format!("failed to write to {}: {cause}", path.display()))
 }
 
 fn how_far(progress: &Progress) -> String {
@@ -88,6 +121,8 @@ struct Report {
     trace: Vec<String>,
     /// What was come by: a proof about what never happens proves nothing.
     reached: Vec<&'static str>,
+    /// What else a walk can come by, and this one did not.
+    never_reached: Vec<&'static str>,
 }
 
 /// The verdict, in a word.
@@ -113,9 +148,13 @@ impl Report {
     fn new(
         covers: String,
         explored: &Explored<Action>,
-        reached: Vec<&'static str>,
+        marks: Option<Marks>,
         seconds: f64,
     ) -> Self {
+        let all = Mark::ALL.iter().filter(|_| marks.is_some());
+        let (reached, others): (Vec<Mark>, Vec<Mark>) =
+            all.partition(|mark| marks.is_some_and(|marks| marks.has(**mark)));
+        let names = |marks: Vec<Mark>| marks.into_iter().map(Mark::name).collect();
         let (verdict, violation, trace) = match &explored.verdict {
             Verdict::Holds => (Found::Holds, None, Vec::new()),
             Verdict::NotFinished => (Found::NotFinished, None, Vec::new()),
@@ -136,7 +175,8 @@ impl Report {
             seconds,
             violation,
             trace,
-            reached,
+            reached: names(reached),
+            never_reached: names(others),
         }
     }
 
@@ -152,6 +192,9 @@ impl Report {
         ];
         if !self.reached.is_empty() {
             lines.push(format!("reached: {}", self.reached.join("; ")));
+        }
+        if !self.never_reached.is_empty() && self.violation.is_none() {
+            lines.push(format!("never reached: {}", self.never_reached.join("; ")));
         }
         if let Some(violation) = &self.violation {
             lines.push(format!("violated: {violation}"));

@@ -31,24 +31,27 @@ pub fn run(args: Sim, output: &Output) -> Result<Exit, Failure> {
         (None, Some(_)) => u64::MAX,
         (None, None) => STEPS,
     };
+    let mut ticker = Ticker::of_walk(output, args.minutes)?;
     output.talk(&format!("seed {seed} (the same seed walks the same way)"));
-    let mut ticker = Ticker::new(output, args.minutes);
     let options = Options { seed, steps, nodes: args.nodes, ..Options::default() };
     let walked = walk::run(options, |progress| ticker.tick(|| how_far(progress)));
     let Progress { worlds, steps: taken, marks } = walked.progress;
+    // With minutes alone it is finished when they are over.
+    let wanted = args.steps.or(args.minutes.is_none().then_some(STEPS));
+    let is_finished = !ticker.is_stopped() && wanted.is_none_or(|wanted| taken >= wanted);
     let report = Report {
         seed,
         worlds,
         steps: taken,
         seconds: ticker.finish(),
         reached: marks.iter().map(|mark| mark.name()).collect(),
+        is_finished,
         failure: walked.failure.map(|failure| failure.to_string()),
     };
     output.data(&report, Report::text);
     Ok(match report.failure {
         Some(_) => Exit::No,
-        // The time was over first.
-        None if args.steps.is_some_and(|wanted| taken < wanted) => Exit::NOT_FINISHED,
+        None if !is_finished => Exit::NOT_FINISHED,
         None => Exit::Ok,
     })
 }
@@ -61,6 +64,9 @@ fn replay(file: &Path, output: &Output) -> Result<Exit, Failure> {
     };
     let text = std::fs::read_to_string(file).map_err(|cause| wrong(&cause))?;
     let (steps, violation) = trace::replay(&text, None).map_err(|cause| wrong(&cause))?;
+    if steps == 0 && violation.is_none() {
+        return Err(wrong(&"it has no steps (`> ...`), and nothing is wrong before the first one"));
+    }
     let replayed = Replayed { steps, violation: violation.map(|found| found.to_string()) };
     output.data(&replayed, Replayed::text);
     Ok(if replayed.violation.is_some() { Exit::No } else { Exit::Ok })
@@ -103,6 +109,9 @@ struct Report {
     seconds: f64,
     /// What was come by.
     reached: Vec<&'static str>,
+    /// Whether it went as far as it was to go.
+    #[serde(rename = "finished")]
+    is_finished: bool,
     /// What does not hold, the seed of its world, and the schedule.
     #[serde(skip_serializing_if = "Option::is_none")]
     failure: Option<String>,
@@ -118,6 +127,9 @@ impl Report {
         ];
         match &self.failure {
             Some(failure) => lines.push(format!("violated: {failure}")),
+            None if !self.is_finished => {
+                lines.push("not finished: holds in every state that was seen".into());
+            }
             None => lines.push("holds in every state that was seen".into()),
         }
         lines.join("\n")

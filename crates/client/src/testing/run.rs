@@ -1,6 +1,10 @@
 //! One run of a transaction, as its services see it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -39,12 +43,15 @@ pub enum Reply {
 }
 
 impl Reply {
-    fn of(answer: Answer, absent_is_undone: bool) -> Self {
+    fn of(answer: Answer, absent: Absent) -> Self {
         let shown = || format!("{} {}", answer.status, short(&answer.body));
         match answer.status {
             202 | 425 => Self::Unknown(format!("{} without end", answer.status)),
             200..300 => Self::Done(answer.body),
-            404 | 410 if absent_is_undone => Self::Done(Value::Null),
+            404 | 410 if absent == Absent::Undone => Self::Done(Value::Null),
+            404 | 410 if absent == Absent::TooEarly => {
+                Self::Unknown(format!("{}, and what it takes back may still arrive", shown()))
+            }
             409 | 422 => Self::Refused(answer.body),
             408 | 429 | 500.. => Self::Unknown(shown()),
             _ => Self::Broken(shown()),
@@ -76,21 +83,32 @@ impl fmt::Display for Reply {
     }
 }
 
+/// What 404 and 410 mean, as docs/services.md says under "Nothing to undo".
+#[derive(Clone, Copy, PartialEq)]
+enum Absent {
+    /// Nothing: the branch does not say that they do.
+    Nonsense,
+    /// There is nothing to undo: what comes after an answered do is the same call twice.
+    Undone,
+    /// Not now: no do was answered, so one may be under way.
+    TooEarly,
+}
+
 /// A fresh transaction.
 pub(super) struct Run<'f, F> {
     call: &'f F,
-    gid: String,
+    /// Of all runs, this one: services may know a call by its branch or by its key alone.
+    id: uuid::Uuid,
     known: Known,
 }
 
 impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
     pub fn new(call: &'f F, input: &Option<Value>) -> Self {
-        let gid = format!("check-{}", uuid::Uuid::now_v7());
         let known = input.iter().map(|input| ("input".into(), input.clone())).collect();
-        Self { call, gid, known }
+        Self { call, id: uuid::Uuid::now_v7(), known }
     }
 
-    /// Remembers an output, for calls that name it.
+    /// Hears an answer: remembers its output, for calls that name it.
     pub fn learn(&mut self, branch: &Branch, reply: &Reply) {
         if let Reply::Done(output) = reply {
             self.known.insert(branch.name.clone(), output.clone());
@@ -104,7 +122,11 @@ impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
             Err(Missing(why)) => return Reply::Unfilled(why),
         };
         let undoes = matches!(kind, CallKind::Undo | CallKind::Cancel);
-        let absent_is_undone = undoes && branch.absent_is_undone;
+        let absent = match undoes && branch.absent_is_undone {
+            false => Absent::Nonsense,
+            true if self.known.contains_key(&branch.name) => Absent::Undone,
+            true => Absent::TooEarly,
+        };
         let mut polls = 0;
         loop {
             let answer = match (self.call)(request.clone()).await {
@@ -113,11 +135,18 @@ impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
                 Err(Unanswered::Lost(why)) => return Reply::Unknown(why),
             };
             if !matches!(answer.status, 202 | 425) || polls == POLLS_MAX {
-                return Reply::of(answer, absent_is_undone);
+                return Reply::of(answer, absent);
             }
             polls += 1;
             tokio::time::sleep(answer.retry_after.unwrap_or(POLL).min(POLL_LONGEST)).await;
         }
+    }
+
+    /// Short enough for a branch's id, whatever the name.
+    fn branch_id(&self, branch: &Branch) -> String {
+        let mut hasher = DefaultHasher::new();
+        branch.name.hash(&mut hasher);
+        format!("check-{}-{:016x}", self.id.simple(), hasher.finish())
     }
 
     fn request(&self, branch: &Branch, kind: CallKind, attempt: u32) -> Result<Request, Missing> {
@@ -130,8 +159,8 @@ impl<'f, F: AsyncFn(Request) -> Result<Answer, Unanswered>> Run<'f, F> {
         };
         Ok(Request {
             resource: branch.resource.clone(),
-            gid: self.gid.clone(),
-            branch: format!("check-{}", branch.name),
+            gid: format!("check-{}", self.id),
+            branch: self.branch_id(branch),
             kind,
             attempt,
             method: method.into(),

@@ -108,6 +108,9 @@ impl fmt::Display for Dirt {
 /// it meanwhile. Steps without an undo, databases and deliveries are not called, but a step without
 /// an undo is found if it is not the last.
 ///
+/// 404 to the undo of a branch with `absent_is_undone` is believed as a node believes it: if its do
+/// was answered. Without that answer the do may still arrive, so a node would try the undo again.
+///
 /// # Errors
 /// What is asked for is no saga, or there is no step in it.
 pub async fn check<F, S, T>(saga: &BeginTransaction, call: F, snapshot: S) -> Result<Report, Unfit>

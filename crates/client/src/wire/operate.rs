@@ -179,6 +179,9 @@ pub struct BulkResolve {
 pub struct BulkDone {
     /// Those that took it; with `dry_run`, that would be told.
     pub taken: Vec<String>,
+    /// Those to which nothing was said, for they are committed or aborted already, as it says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub already: Vec<String>,
     /// Those that did not, and why.
     #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
     pub refused: std::collections::BTreeMap<String, String>,

@@ -15,7 +15,7 @@ use handfast_client::{
 use hyper::HeaderMap;
 use serde_json::{Value, json};
 
-use super::toy::{Fault, Toy};
+use super::toy::{Fault, Keyed, Toy};
 
 fn step() -> Branch {
     Branch::step("book", "hotel", Call::post("/rooms")).undo("DELETE /rooms")
@@ -44,6 +44,58 @@ async fn a_good_service_stands_all_of_it() {
         assert!(cases.iter().all(|case| case.verdict == Verdict::Holds), "{cases:#?}");
         assert_eq!(cases.len(), number);
     }
+}
+
+/// What docs/services.md promises of a branch's id and of a call's key is enough to go by.
+#[tokio::test]
+async fn a_service_may_go_by_the_branch_or_the_key_alone() {
+    for keyed in [Keyed::Branch, Keyed::Call] {
+        for (fault, expected) in [
+            (Fault::Nothing, &[][..]),
+            (Fault::DoTwice, &["do, do", "do and do at the same time"]),
+            (Fault::LateDo, &["undo, do"]),
+            (Fault::UndoNothing, &["do, undo"]),
+        ] {
+            let toy = Toy::keyed(keyed, fault);
+            let (call, free) = (|request| toy.call(request), async || toy.free());
+            let cases = service::check(&step(), &None, call, free).await.unwrap();
+            let found = broken(&cases);
+            for name in expected {
+                assert!(found.contains(name), "{keyed:?}, {fault:?}: {name}: {cases:#?}");
+            }
+            assert_eq!(found.is_empty(), expected.is_empty(), "{keyed:?}: {cases:#?}");
+            let untried = |case: &&Case| matches!(case.verdict, Verdict::NotTried(_));
+            assert_eq!(cases.iter().find(untried), None, "{keyed:?}, {fault:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_branch_has_its_own_id_in_each_case_whatever_its_name() {
+    let ids = std::cell::RefCell::new(std::collections::BTreeMap::new());
+    let toy = Toy::new(Fault::Nothing);
+    let call = async |request: Request| {
+        let headers = request.headers().unwrap();
+        let read = barrier::Call::from_headers(&headers).unwrap();
+        ids.borrow_mut().insert(read.branch().to_owned(), read.gid().to_owned());
+        toy.call(request).await
+    };
+    let step = Branch { name: "book a room ".repeat(9), ..step() };
+    service::check(&step, &None, call, async || toy.free()).await.unwrap();
+    let ids = ids.into_inner();
+    let gids: std::collections::BTreeSet<_> = ids.values().collect();
+    assert!(ids.len() >= 8 && ids.len() == gids.len(), "{ids:?}");
+}
+
+/// As a node reads it: 404 is believed only if a do was answered.
+#[tokio::test]
+async fn an_absent_undo_is_one_only_when_no_do_can_come_late() {
+    let step = step().absent_is_undone();
+    let cases = checked(Fault::Forgets, &step, true).await;
+    let verdict = |name: &str| &cases.iter().find(|case| case.name == name).unwrap().verdict;
+    assert_eq!(*verdict("do, undo, undo"), Verdict::Holds);
+    let Verdict::Breaks(why) = verdict("undo") else { panic!("{cases:#?}") };
+    assert_eq!(why, "unknown: 404 null, and what it takes back may still arrive");
 }
 
 #[tokio::test]

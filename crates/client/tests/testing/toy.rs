@@ -44,6 +44,19 @@ pub enum Fault {
     CancelConfirmed,
     /// A confirm after a cancel is refused, and books all the same.
     ConfirmCancelled,
+    /// It remembers what is booked, and nothing else: an undo of anything else gets 404.
+    Forgets,
+}
+
+/// By what it knows calls that belong together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keyed {
+    /// Transaction and branch.
+    Both,
+    /// The branch's id alone, which is never used for another.
+    Branch,
+    /// The key of a call alone, up to the call's name.
+    Call,
 }
 
 #[derive(Default)]
@@ -56,6 +69,7 @@ struct Row {
 
 pub struct Toy {
     fault: Fault,
+    keyed: Keyed,
     state: Mutex<State>,
 }
 
@@ -68,8 +82,12 @@ struct State {
 
 impl Toy {
     pub fn new(fault: Fault) -> Self {
+        Self::keyed(Keyed::Both, fault)
+    }
+
+    pub fn keyed(keyed: Keyed, fault: Fault) -> Self {
         let state = State { free: 100, bookings: 0, busy: false, rows: BTreeMap::new() };
-        Self { fault, state: Mutex::new(state) }
+        Self { fault, keyed, state: Mutex::new(state) }
     }
 
     pub fn free(&self) -> i64 {
@@ -99,7 +117,7 @@ impl Toy {
     fn book(&self, request: &Request, blind: bool) -> Answer {
         let mut state = self.state();
         let State { free, bookings, rows, .. } = &mut *state;
-        let row = rows.entry(key(request)).or_default();
+        let row = rows.entry(self.key(request)).or_default();
         let fault = self.fault;
         match &row.answer {
             _ if fault == Fault::SoldOut => return Answer::new(409, "sold out"),
@@ -120,13 +138,19 @@ impl Toy {
     fn give_back(&self, request: &Request, blind: bool) -> Answer {
         let mut state = self.state();
         let State { free, rows, .. } = &mut *state;
-        let row = rows.entry(key(request)).or_default();
+        let row = rows.entry(self.key(request)).or_default();
         let fault = self.fault;
         let done = row.answer.is_some();
         let back = match (done, row.undone) {
             _ if fault == Fault::UndoFails => return Answer::new(500, "no"),
             _ if row.confirmed && fault != Fault::CancelConfirmed => {
                 return Answer::new(412, "confirmed");
+            }
+            (false, _) if fault == Fault::Forgets => return Answer::new(404, Value::Null),
+            (true, _) if fault == Fault::Forgets => {
+                *free += 1;
+                rows.remove(&self.key(request));
+                return Answer::new(200, Value::Null);
             }
             (true, true) if fault == Fault::UndoOnce => return Answer::new(400, "undone"),
             (true, true) => fault == Fault::UndoTwice || blind,
@@ -143,7 +167,7 @@ impl Toy {
     fn confirm(&self, request: &Request) -> Answer {
         let mut state = self.state();
         let State { free, rows, .. } = &mut *state;
-        let row = rows.entry(key(request)).or_default();
+        let row = rows.entry(self.key(request)).or_default();
         if row.answer.is_none() || row.undone {
             *free -= i64::from(self.fault == Fault::ConfirmCancelled);
             return Answer::new(412, "there is nothing to confirm");
@@ -154,7 +178,7 @@ impl Toy {
 
     fn known(&self, request: &Request) -> bool {
         let state = self.state();
-        let row = state.rows.get(&key(request));
+        let row = state.rows.get(&self.key(request));
         row.is_some_and(|row| match request.kind {
             CallKind::Do | CallKind::Try => row.answer.is_some() || row.barred,
             _ => row.undone,
@@ -164,8 +188,17 @@ impl Toy {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
-}
 
-fn key(request: &Request) -> (String, String) {
-    (request.gid.clone(), request.branch.clone())
+    fn key(&self, request: &Request) -> (String, String) {
+        let none = String::new();
+        match self.keyed {
+            Keyed::Both => (request.gid.clone(), request.branch.clone()),
+            Keyed::Branch => (none, request.branch.clone()),
+            Keyed::Call => {
+                let headers = request.headers().unwrap();
+                let key = headers["idempotency-key"].to_str().unwrap();
+                (none, key.rsplit_once('/').unwrap().0.into())
+            }
+        }
+    }
 }

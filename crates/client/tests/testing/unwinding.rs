@@ -12,7 +12,7 @@ use handfast_client::{
 };
 use serde_json::{Value, json};
 
-use super::toy::{Fault, Toy};
+use super::toy::{Fault, Keyed, Toy};
 
 fn step(name: &str) -> Branch {
     Branch::step(name, name, Call::post("/rooms")).undo("DELETE /rooms")
@@ -40,6 +40,33 @@ async fn a_clean_saga_is_clean() {
     let report = unwound(Fault::Nothing, &saga).await;
     assert!(report.is_clean(), "{report}");
     assert_eq!(report.failures, 7, "three branches in two ways, and all done");
+}
+
+#[tokio::test]
+async fn services_may_go_by_the_branch_or_the_key_alone() {
+    let saga = saga(vec![step("flight"), step("hotel")]);
+    for keyed in [Keyed::Branch, Keyed::Call] {
+        for (fault, is_clean) in [(Fault::Nothing, true), (Fault::LateDo, false)] {
+            let toy = Toy::keyed(keyed, fault);
+            let call = |request| toy.call(request);
+            let report = unwind::check(&saga, call, async || toy.free()).await.unwrap();
+            assert_eq!(report.is_clean(), is_clean, "{keyed:?}, {fault:?}: {report}");
+        }
+    }
+}
+
+/// A service that forgets what was undone is asked again and again after a lost answer.
+#[tokio::test]
+async fn an_absent_undo_is_not_believed_when_the_answer_to_its_do_was_lost() {
+    let saga = saga(vec![step("flight"), step("hotel").absent_is_undone()]);
+    let report = unwound(Fault::Forgets, &saga).await;
+    let of = |failure: &str| {
+        let of_it = report.findings.iter().filter(|finding| finding.failure == failure);
+        of_it.map(|finding| finding.dirt).collect::<Vec<_>>()
+    };
+    assert_eq!(of("`hotel` never arrived"), [Dirt::EmptyUndo, Dirt::LateDo], "{report}");
+    assert_eq!(of("`hotel` lost its answer"), [Dirt::UndoTwice, Dirt::LateDo], "{report}");
+    assert_eq!(of("aborted when all was done"), [Dirt::LateDo], "{report}");
 }
 
 #[tokio::test]

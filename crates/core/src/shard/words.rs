@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{End, Prepared};
 use crate::{
     id::{BranchId, RequestId},
+    kind_first::records,
     pact::{
         Message, Pact, Peer,
         paxos::{Acceptor, Ballot, Proposal},
@@ -91,61 +92,62 @@ pub enum Timer {
     Lead(BranchId),
 }
 
-/// What a shard promises. In the log as JSON with the kind as tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Record {
-    /// Initial values were written.
-    Loaded {
-        /// What.
-        keys: BTreeMap<String, Value>,
-    },
-    /// A branch can commit or abort as told, for ever.
-    Prepared {
-        /// Which.
-        branch: BranchId,
-        /// What it did.
-        #[serde(flatten)]
-        prepared: Prepared,
-    },
-    /// A prepared branch was committed: its writes are what the keys hold.
-    Committed {
-        /// Which.
-        branch: BranchId,
-    },
-    /// A branch was aborted, prepared or not, and can never be prepared.
-    Aborted {
-        /// Which.
-        branch: BranchId,
-    },
-    /// Three-phase: all members of this prepared branch's run voted yes.
-    PreCommitted {
-        /// Which.
-        branch: BranchId,
-    },
-    /// Paxos, as leader for this branch: this ballot was used, and is never used again.
-    Claimed {
-        /// Which branch.
-        branch: BranchId,
-        /// Which ballot.
-        ballot: Ballot,
-    },
-    /// Paxos, as acceptor: nothing below this ballot is accepted any more.
-    Promised {
-        /// The run, named by its first branch.
-        first: BranchId,
-        /// Which ballot.
-        ballot: Ballot,
-    },
-    /// Paxos, as acceptor: accepted, for all branches of a run at once.
-    Accepted {
-        /// The run, named by its first branch.
-        first: BranchId,
-        /// What, and in which ballot.
-        proposal: Proposal,
-    },
-    /// All of the above.
-    Snapshot(Snapshot),
+records! {
+    /// What a shard promises. In the log as JSON with the kind as tag.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Record {
+        /// Initial values were written.
+        Loaded {
+            /// What.
+            keys: BTreeMap<String, Value>,
+        },
+        /// A branch can commit or abort as told, for ever.
+        Prepared {
+            /// Which.
+            branch: BranchId,
+            /// What it did.
+            #[serde(flatten)]
+            prepared: Prepared,
+        },
+        /// A prepared branch was committed: its writes are what the keys hold.
+        Committed {
+            /// Which.
+            branch: BranchId,
+        },
+        /// A branch was aborted, prepared or not, and can never be prepared.
+        Aborted {
+            /// Which.
+            branch: BranchId,
+        },
+        /// Three-phase: all members of this prepared branch's run voted yes.
+        PreCommitted {
+            /// Which.
+            branch: BranchId,
+        },
+        /// Paxos, as leader for this branch: this ballot was used, and is never used again.
+        Claimed {
+            /// Which branch.
+            branch: BranchId,
+            /// Which ballot.
+            ballot: Ballot,
+        },
+        /// Paxos, as acceptor: nothing below this ballot is accepted any more.
+        Promised {
+            /// The run, named by its first branch.
+            first: BranchId,
+            /// Which ballot.
+            ballot: Ballot,
+        },
+        /// Paxos, as acceptor: accepted, for all branches of a run at once.
+        Accepted {
+            /// The run, named by its first branch.
+            first: BranchId,
+            /// What, and in which ballot.
+            proposal: Proposal,
+        },
+        /// All of the above.
+        Snapshot(Snapshot),
+    }
 }
 
 /// Everything a shard has saved, in one record.

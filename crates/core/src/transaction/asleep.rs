@@ -41,6 +41,7 @@ struct Rare {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
     is_begun: bool,
+    waits: bool,
     may_be_done: bool,
     may_be_late: bool,
     is_finished: bool,
@@ -111,6 +112,7 @@ impl Told {
             is_begun,
             is_asked: false,
             is_doing: false,
+            waits,
             may_be_done,
             may_be_late,
             is_finished,
@@ -126,6 +128,7 @@ impl Told {
         let last_answer = last_answer.as_deref().map(Box::from);
         Some(Self {
             is_begun,
+            waits,
             may_be_done,
             may_be_late,
             is_finished,
@@ -142,6 +145,7 @@ impl Told {
             is_begun: self.is_begun,
             is_asked: false,
             is_doing: false,
+            waits: self.waits,
             may_be_done: self.may_be_done,
             may_be_late: self.may_be_late,
             is_finished: self.is_finished,

@@ -252,6 +252,9 @@ pub struct Telling {
     pub is_asked: bool,
     /// What it was asked is to do its step, or to reserve.
     pub is_doing: bool,
+    /// It is not called before its wait is over, whatever becomes of the others: a timer ends that
+    /// (the runtime's earlier, when its resource answers again), or an operator.
+    pub waits: bool,
     /// It may be done, whatever it answers from now on.
     pub may_be_done: bool,
     /// A do or try of it was, or may have been, sent and not answered for good: unless one is known

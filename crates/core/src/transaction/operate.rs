@@ -101,6 +101,7 @@ impl Step<'_> {
         let telling = self.telling(known, branch);
         if !telling.is_asked {
             telling.begin_anew();
+            telling.last_answer = None;
         }
         self.retry(known.run, branch);
     }

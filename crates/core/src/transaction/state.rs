@@ -62,6 +62,9 @@ pub struct KnownBranch {
     pub vote: Voted,
     /// What the participant wants to be told again; of a step or reservation, what it put out.
     pub proof: Proof,
+    /// A call of it was tried before the decision, whether it arrived or not. It is for those who
+    /// look at it: no machine reads it.
+    pub is_tried: bool,
     /// What is known of its end.
     pub fate: Fate,
 }
@@ -89,7 +92,7 @@ pub enum Fate {
 
 impl KnownBranch {
     fn new(name: String, resource: String, vote: Voted, proof: Proof) -> Self {
-        Self { name, resource, vote, proof, fate: Fate::Open }
+        Self { name, resource, vote, proof, is_tried: false, fate: Fate::Open }
     }
 }
 
@@ -268,7 +271,12 @@ impl Saved {
                 label.push_str(name);
             }
         };
-        known.branches.iter().for_each(|branch| add("", &branch.resource));
+        for (at, branch) in known.branches.iter().enumerate() {
+            let is_same = |before: &KnownBranch| before.resource == branch.resource;
+            if !known.branches[..at].iter().any(is_same) {
+                add("", &branch.resource);
+            }
+        }
         known.saga().into_iter().for_each(|saga| add("!saga=", saga));
         for resource in known.stuck_at() {
             add("!stuck", "");
@@ -313,6 +321,7 @@ impl Known {
             Record::Begun { .. }
             | Record::PreCommitted { .. }
             | Record::Decided { .. }
+            | Record::AskedBack
             | Record::Delegated(_) => {}
         }
     }
@@ -324,7 +333,7 @@ impl Known {
             return;
         }
         for (told, voted) in self.branches.iter_mut().zip(&case.branches) {
-            told.vote = voted.vote;
+            (told.vote, told.is_tried) = (voted.vote, voted.tried.is_some());
             told.fate = Fate::Open;
             if !voted.proof.0.is_empty() {
                 told.proof = voted.proof.clone();

@@ -26,10 +26,14 @@ use super::{
 };
 use crate::{
     id::{RequestId, RunId},
+    limits::REASON_BYTES_MAX,
     machine::Machine,
     plan::{Given, Kind, Patience, Plan, Verb},
     vote::{Cause, Later, Proof, Refusal, Reply, Vote},
 };
+
+/// Most that is said of whom it waited for when its time was over.
+const WAITED_BYTES_MAX: usize = REASON_BYTES_MAX - 64;
 
 impl Step<'_> {
     pub(super) fn begin_plan(&mut self, voting: Voting, request: RequestId, ack: AckWhen) {
@@ -120,6 +124,7 @@ impl Step<'_> {
         let Some(plan) = voting.plan.clone() else { return };
         let telling = &mut self.live.telling[usize::from(branch)];
         (telling.is_begun, telling.is_asked, telling.is_doing) = (true, true, true);
+        telling.waits = false;
         let patience = &plan.branches[usize::from(branch)].part.patience;
         let within_ms = patience.call_within_ms(telling.spent_ms);
         let (verb, within_ms) = match plan.reserves(branch) {
@@ -196,7 +201,7 @@ impl Step<'_> {
             Reply::Refused(refusal) => self.refused(run, branch, refusal),
             Reply::InProgress(after_ms) => {
                 self.live.telling[usize::from(branch)].may_have_arrived(How::Unknown);
-                self.do_later(run, branch, after_ms, "in progress".into(), false);
+                self.do_later(run, branch, (after_ms, after_ms), "in progress".into());
             }
             Reply::Unsent(detail) => self.do_again(run, branch, Failed::unsent(detail)),
             Reply::Later(later) => self.do_again(run, branch, later.into()),
@@ -245,46 +250,50 @@ impl Step<'_> {
     fn do_again(&mut self, run: RunId, branch: Index, failed: Failed) {
         let Some((_, plan)) = self.plan() else { return };
         let Failed { detail, how, after_ms } = failed;
-        let broken = how == How::Broken;
         let telling = &mut self.live.telling[usize::from(branch)];
         telling.may_have_arrived(how);
         telling.count(how);
         let patience = &plan.branches[usize::from(branch)].part.patience;
-        let wait_ms = if broken { patience.cap_ms } else { patience.wait_ms(telling.calls()) };
-        let wait_ms = wait_ms.max(after_ms);
-        let is_over = !broken && patience.is_over(telling.tries, telling.spent_ms);
-        if is_over {
+        if how == How::Broken {
+            let wait_ms = patience.cap_ms;
+            return self.do_stuck(run, branch, wait_ms, detail);
+        }
+        if patience.is_over(telling.tries, telling.spent_ms) {
             return self.lose_patience(run, branch, &detail);
         }
+        let wait_ms = patience.wait_ms(telling.calls());
+        self.do_later(run, branch, (wait_ms, after_ms), detail);
+    }
+
+    /// It waits for an operator, or for the deadline of the whole.
+    fn do_stuck(&mut self, run: RunId, branch: Index, wait_ms: u64, detail: String) {
+        self.live.telling[usize::from(branch)].last_answer = Some(detail.clone());
         let is_new = self
             .known
             .is_some_and(|known| matches!(known.branches[usize::from(branch)].fate, Fate::Open));
-        if broken && is_new {
-            self.out.note(Record::Stuck { branch, detail: detail.clone() });
+        if is_new {
+            self.out.note(Record::Stuck { branch, detail });
         }
-        self.do_later(run, branch, wait_ms, detail, broken);
+        self.wait(run, branch, wait_ms);
     }
 
-    /// A step that is stuck waits for an operator, or for the deadline of the whole.
+    /// After so long, and not sooner than the service allows, if patience lasts so long.
     fn do_later(
         &mut self,
         run: RunId,
         branch: Index,
-        wait_ms: u64,
+        (wait_ms, least_ms): (u64, u64),
         detail: String,
-        is_stuck: bool,
     ) {
         let Some((_, plan)) = self.plan() else { return };
         let telling = &mut self.live.telling[usize::from(branch)];
         telling.last_answer = Some(detail.clone());
-        if !is_stuck {
-            let patience = &plan.branches[usize::from(branch)].part.patience;
-            telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
-            if patience.is_over(0, telling.spent_ms) {
-                return self.lose_patience(run, branch, &detail);
-            }
-        }
-        self.arm(Timer::Retry(run, branch), wait_ms);
+        let patience = &plan.branches[usize::from(branch)].part.patience;
+        let Some(wait_ms) = patience.wait_within_ms(telling.spent_ms, wait_ms, least_ms) else {
+            return self.lose_patience(run, branch, &detail);
+        };
+        telling.spent_ms = telling.spent_ms.saturating_add(wait_ms);
+        self.wait(run, branch, wait_ms);
     }
 
     fn lose_patience(&mut self, run: RunId, branch: Index, detail: &str) {
@@ -334,6 +343,7 @@ impl Step<'_> {
         for telling in &mut self.live.telling {
             telling.begin_anew();
             telling.last_answer = None;
+            telling.waits = false;
             telling.is_asked &= telling.is_doing;
             telling.tried = telling.tried.filter(|_| telling.is_doing);
         }
@@ -352,11 +362,9 @@ impl Step<'_> {
         let Some(voting) = self.live.voting.as_ref().filter(|voting| voting.run == run) else {
             return false;
         };
-        let is_called = voting.kind(branch) == Kind::Step
-            || voting.plan.as_ref().is_some_and(|plan| plan.reserves(branch));
-        let is_open = is_called && voting.vote(branch).is_none();
         let telling = self.live.telling.get(usize::from(branch));
-        let waits = is_open && telling.is_some_and(|t| t.is_begun && !t.is_asked);
+        let is_open = voting.vote(branch).is_none();
+        let waits = is_open && telling.is_some_and(|telling| telling.waits);
         if waits {
             self.ask_to_do(branch);
         }
@@ -387,7 +395,7 @@ impl Step<'_> {
             return;
         }
         let Some(ask) = &plan.terms.ask else {
-            let message = String::from("it was not decided in time");
+            let message = format!("it was not decided in time{}", self.waited_for());
             let reason = Reason::own(None, "deadline", message, Cause::Passing);
             return self.give_up(reason);
         };
@@ -396,6 +404,24 @@ impl Step<'_> {
         let within_ms = Patience::UNTIL_DONE.call_ms;
         let given = Given { plan, outputs: Vec::new(), attempt, is_early: false };
         self.out.effect(Effect::Ask { run, resource, within_ms, given });
+    }
+
+    /// For whom it is not decided yet, and what they answered last.
+    fn waited_for(&self) -> String {
+        let Some(voting) = &self.live.voting else { return String::new() };
+        let mut waited = Vec::new();
+        for ((name, _, vote), telling) in voting.branches.iter().zip(&self.live.telling) {
+            if vote.is_none() && telling.is_begun {
+                let answer = telling.last_answer.as_deref().unwrap_or("no answer yet");
+                waited.push(format!("{name}: {answer}"));
+            }
+        }
+        let mut text = match waited.is_empty() {
+            true => String::from("; it waited for its caller's word"),
+            false => format!("; it waited for {}", waited.join(", and for ")),
+        };
+        text.truncate(text.floor_char_boundary(WAITED_BYTES_MAX));
+        text
     }
 
     /// An operator wants it asked now.
@@ -422,6 +448,7 @@ impl Step<'_> {
                 if let Some(voting) = &mut self.live.voting {
                     voting.hold = false;
                 }
+                self.out.note(Record::AskedBack);
                 return self.seal();
             }
             Reply::Refused(refusal) => {

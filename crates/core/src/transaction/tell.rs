@@ -14,11 +14,16 @@ use crate::{
 };
 
 impl<'a> Step<'a> {
-    /// Tells every branch that is pending, whose turn it is, and that is not being told at this
-    /// moment.
+    /// Tells every branch that is pending, whose turn it is, and that neither is being told at this
+    /// moment nor waits to be told again.
     pub(super) fn tell_all(&mut self) {
         let open = |known: &&Known| !known.finished && !known.is_undecided();
-        let Some(known) = self.known.filter(open) else { return };
+        if let Some(known) = self.known.filter(open) {
+            self.tell_all_of(known);
+        }
+    }
+
+    fn tell_all_of(&mut self, known: &Known) {
         for branch in indices(known) {
             self.tell(known, branch);
         }
@@ -27,7 +32,7 @@ impl<'a> Step<'a> {
     fn tell(&mut self, known: &Known, branch: Index) {
         let is_turn = known.is_pending(branch) && self.is_turn_to_tell(known, branch);
         let telling = self.telling(known, branch);
-        if !is_turn || telling.is_asked || telling.is_finished {
+        if !is_turn || telling.is_asked || telling.waits || telling.is_finished {
             return;
         }
         telling.is_asked = true;
@@ -78,7 +83,7 @@ impl<'a> Step<'a> {
         if !known.is_pending(branch) || telling.is_doing {
             return;
         }
-        telling.is_asked = false;
+        (telling.is_asked, telling.waits) = (false, false);
         if telling.is_finished {
             return;
         }
@@ -105,7 +110,7 @@ impl<'a> Step<'a> {
             Ack::Later(later) => self.try_later(known, branch, later.into()),
             Ack::InProgress(after_ms) => {
                 telling.last_answer = Some("in progress".into());
-                self.arm(Timer::Retry(run, branch), after_ms);
+                self.wait(run, branch, after_ms);
             }
         }
     }
@@ -121,9 +126,7 @@ impl<'a> Step<'a> {
         if self.is_all_told(known) {
             return self.finish_if_all_told(known);
         }
-        for other in indices(known) {
-            self.tell(known, other);
-        }
+        self.tell_all_of(known);
     }
 
     /// The only branch told what became of it: that is the decision.
@@ -163,19 +166,27 @@ impl<'a> Step<'a> {
             }
             None => (retry::backoff_ms(calls).max(after_ms), false),
         };
-        self.arm(Timer::Retry(known.run, branch), wait_ms);
+        self.wait(known.run, branch, wait_ms);
         let is_new = known.branches[usize::from(branch)].fate == Fate::Open;
         if is_over && is_new {
             self.out.note(Record::Stuck { branch, detail });
         }
     }
 
+    /// Does not call a branch again so soon. Its telling must be there.
+    pub(super) fn wait(&mut self, run: RunId, branch: Index, wait_ms: u64) {
+        self.live.telling[usize::from(branch)].waits = true;
+        self.arm(Timer::Retry(run, branch), wait_ms);
+    }
+
+    /// Its wait is over, or an operator ends it.
     pub(super) fn retry(&mut self, run: RunId, branch: Index) {
         if self.do_now(run, branch) {
             return;
         }
         let known = self.told(run).filter(|known| usize::from(branch) < known.branches.len());
         if let Some(known) = known {
+            self.telling(known, branch).waits = false;
             self.tell(known, branch);
         }
     }

@@ -230,6 +230,7 @@ impl Display for Record {
                 write!(f, "Added {name}@{resource} {}", planned.part)
             }
             Self::Sealed => f.write_str("Sealed"),
+            Self::AskedBack => f.write_str("AskedBack"),
             Self::Done { branch, output, declared, tried } => {
                 write!(f, "Done #{branch}")?;
                 if !output.0.is_empty() {

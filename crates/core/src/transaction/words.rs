@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     id::{RequestId, RunId},
+    kind_first::records,
     pact::{
         Message, Pact,
         paxos::{Ballot, Proposal},
@@ -193,133 +194,137 @@ pub enum Timer {
     Deadline(RunId),
 }
 
-/// What a transaction promises. In the log as JSON with the kind as tag.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Record {
-    /// The only writing branch was asked to commit in one phase: what becomes of it is the
-    /// decision.
-    Delegated(Case),
-    /// Commit or abort, final. Its sync is the commit point.
-    Decided {
-        /// What was decided.
-        decision: Decision,
-        /// About what. Absent after `Delegated`, which said it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        case: Option<Case>,
-    },
-    /// A branch was found finished against the decision.
-    Heuristic {
-        /// Which branch.
-        branch: Index,
-        /// What was found.
-        detail: String,
-    },
-    /// A branch's participant answers what only an operator can mend.
-    Stuck {
-        /// Which branch.
-        branch: Index,
-        /// What it answers.
-        detail: String,
-    },
-    /// An operator declared a branch finished.
-    Resolved {
-        /// Which branch.
-        branch: Index,
-        /// What the operator saw there.
-        committed: bool,
-        /// Why, and by whom.
-        reason: String,
-    },
-    /// A run began that this node alone cannot forget, so the gid can never begin another one: its
-    /// members may commit without this node (Paxos commit), or services are called that nobody
-    /// could list (a plan).
-    Begun {
-        /// About what; nobody has voted.
-        case: Case,
-        /// What the members are told.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pact: Option<Pact>,
-        /// What is to be done.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        plan: Option<Arc<Plan>>,
-    },
-    /// A branch was added to an open run.
-    Added {
-        /// Its name.
-        name: String,
-        /// Where it runs.
-        resource: String,
-        /// When and what.
-        planned: Planned,
-    },
-    /// The caller wants an open run committed; its branches may prepare from here on.
-    Sealed,
-    /// A step is done; or a try was answered with yes when it was aborted already.
-    Done {
-        /// Which.
-        branch: Index,
-        /// What it put out.
-        #[serde(default, skip_serializing_if = "is_empty")]
-        output: Proof,
-        /// Why an operator says so, and who, if not the service said it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        declared: Option<String>,
-        /// How it came to that, if the service said it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tried: Option<Tried>,
-    },
-    /// A branch of a plan is told, and has answered: its step is undone, its delivery has arrived,
-    /// or it has committed or rolled back.
-    Applied {
-        /// Which.
-        branch: Index,
-        /// How it came to that; absent if nothing had to be called.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        tried: Option<Tried>,
-    },
-    /// Whether the caller's local transaction committed was asked, and the answer is one that only
-    /// an operator can mend.
-    AskStuck {
-        /// The answer.
-        detail: String,
-    },
-    /// An operator gave a branch other calls.
-    Edited {
-        /// Which.
-        branch: Index,
-        /// Its calls from now on.
-        work: Work,
-        /// Whose outputs they use; absent if they use what those before could.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        uses: Option<Vec<Index>>,
-        /// Why, and by whom.
-        reason: String,
-    },
-    /// Three-phase: all voted yes, and the members are told so.
-    PreCommitted {
-        /// About what.
-        case: Case,
-        /// What the members were told.
-        pact: Pact,
-    },
-    /// Paxos, as leader: this ballot was used, and is never used again.
-    Claimed {
-        /// Which.
-        ballot: Ballot,
-    },
-    /// Paxos, as acceptor: nothing below this ballot is accepted any more.
-    Promised {
-        /// Which.
-        ballot: Ballot,
-    },
-    /// Paxos, as acceptor: accepted, for all branches at once.
-    Accepted {
-        /// What, and in which ballot.
-        proposal: Proposal,
-    },
-    /// Every branch is proved or declared finished.
-    Finished,
+records! {
+    /// What a transaction promises. In the log as JSON with the kind as tag.
+    #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Record {
+        /// The only writing branch was asked to commit in one phase: what becomes of it is the
+        /// decision.
+        Delegated(Case),
+        /// Commit or abort, final. Its sync is the commit point.
+        Decided {
+            /// What was decided.
+            decision: Decision,
+            /// About what. Absent after `Delegated`, which said it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            case: Option<Case>,
+        },
+        /// A branch was found finished against the decision.
+        Heuristic {
+            /// Which branch.
+            branch: Index,
+            /// What was found.
+            detail: String,
+        },
+        /// A branch's participant answers what only an operator can mend.
+        Stuck {
+            /// Which branch.
+            branch: Index,
+            /// What it answers.
+            detail: String,
+        },
+        /// An operator declared a branch finished.
+        Resolved {
+            /// Which branch.
+            branch: Index,
+            /// What the operator saw there.
+            committed: bool,
+            /// Why, and by whom.
+            reason: String,
+        },
+        /// A run began that this node alone cannot forget, so the gid can never begin another one:
+        /// its members may commit without this node (Paxos commit), or services are called that
+        /// nobody could list (a plan).
+        Begun {
+            /// About what; nobody has voted.
+            case: Case,
+            /// What the members are told.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pact: Option<Pact>,
+            /// What is to be done.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            plan: Option<Arc<Plan>>,
+        },
+        /// A branch was added to an open run.
+        Added {
+            /// Its name.
+            name: String,
+            /// Where it runs.
+            resource: String,
+            /// When and what.
+            planned: Planned,
+        },
+        /// The caller wants an open run committed; its branches may prepare from here on.
+        Sealed,
+        /// A step is done; or a try was answered with yes when it was aborted already.
+        Done {
+            /// Which.
+            branch: Index,
+            /// What it put out.
+            #[serde(default, skip_serializing_if = "is_empty")]
+            output: Proof,
+            /// Why an operator says so, and who, if not the service said it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            declared: Option<String>,
+            /// How it came to that, if the service said it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            tried: Option<Tried>,
+        },
+        /// A branch of a plan is told, and has answered: its step is undone, its delivery has
+        /// arrived, or it has committed or rolled back.
+        Applied {
+            /// Which.
+            branch: Index,
+            /// How it came to that; absent if nothing had to be called.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            tried: Option<Tried>,
+        },
+        /// The caller's word did not come, but who was asked says that its local transaction has
+        /// committed. It is for timelines: no machine reads it.
+        AskedBack,
+        /// Whether the caller's local transaction committed was asked, and the answer is one that
+        /// only an operator can mend.
+        AskStuck {
+            /// The answer.
+            detail: String,
+        },
+        /// An operator gave a branch other calls.
+        Edited {
+            /// Which.
+            branch: Index,
+            /// Its calls from now on.
+            work: Work,
+            /// Whose outputs they use; absent if they use what those before could.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            uses: Option<Vec<Index>>,
+            /// Why, and by whom.
+            reason: String,
+        },
+        /// Three-phase: all voted yes, and the members are told so.
+        PreCommitted {
+            /// About what.
+            case: Case,
+            /// What the members were told.
+            pact: Pact,
+        },
+        /// Paxos, as leader: this ballot was used, and is never used again.
+        Claimed {
+            /// Which.
+            ballot: Ballot,
+        },
+        /// Paxos, as acceptor: nothing below this ballot is accepted any more.
+        Promised {
+            /// Which.
+            ballot: Ballot,
+        },
+        /// Paxos, as acceptor: accepted, for all branches at once.
+        Accepted {
+            /// What, and in which ballot.
+            proposal: Proposal,
+        },
+        /// Every branch is proved or declared finished.
+        Finished,
+    }
 }
 
 /// What a decision is about.

@@ -110,6 +110,8 @@ pub struct Hosts {
     inquiries: BTreeMap<RequestId, (usize, u32, BranchId)>,
     /// Messages between different hosts, with requests and answers.
     pub messages: usize,
+    /// Those messages in words, with when they left; pacts left out.
+    pub said: Vec<String>,
     pub answer: Option<Answer>,
     pub crashes: Vec<Crash>,
     /// If set, messages of the first seconds are late, doubled or lost, as this number has it.
@@ -147,6 +149,7 @@ impl Hosts {
             calls: BTreeMap::new(),
             inquiries: BTreeMap::new(),
             messages: 0,
+            said: Vec::new(),
             answer: None,
             crashes: Vec::new(),
             chaos: None,
@@ -171,7 +174,8 @@ impl Hosts {
         };
         let branches = members.iter().enumerate().map(spec).collect();
         let cluster = Cluster::new("t").unwrap();
-        let pact = way.map(|way| Pact { cluster, run, gid: "g".into(), way, members, acceptors });
+        let (gid, members, acceptors) = ("g".into(), members.into(), acceptors.into());
+        let pact = way.map(|way| Pact { cluster, run, gid, way, members, acceptors });
         Begin {
             request: BEGIN,
             run,
@@ -348,6 +352,11 @@ impl Hosts {
         self.calls.insert(request, call);
         self.messages += 1;
         let input = input(request);
+        self.say(&match &input {
+            shard::Input::Prepare { branch, ops, .. } => format!("prepare {branch}: {ops:?}"),
+            shard::Input::Commit { branch, .. } => format!("commit {branch}"),
+            other => format!("{other:?}"),
+        });
         for after_ms in self.arrivals() {
             let event = Event::ToShard(usize::from(branch), input.clone(), None);
             self.later(after_ms, event);
@@ -366,6 +375,7 @@ impl Hosts {
     }
 
     fn answer_asker(&mut self, (at, life, branch): (usize, u32, BranchId), answer: Inquired) {
+        self.say(&format!("b{at} is told about {branch}: {answer:?}"));
         let input = shard::Input::Answered { branch, answer };
         self.later(1, Event::ToShard(at, input, Some(life)));
     }
@@ -379,10 +389,14 @@ impl Hosts {
                     let input = shard::Input::Fired(timer);
                     self.later(after_ms, Event::ToShard(at, input, Some(life)));
                 }
-                Effect::Inquire { branch } => self.later(1, Event::Inquiry(at, life, branch)),
+                Effect::Inquire { branch } => {
+                    self.say(&format!("b{at} asks about {branch}"));
+                    self.later(1, Event::Inquiry(at, life, branch));
+                }
                 Effect::Send { to, message } => self.send(Some(at), &to, message),
                 Effect::Reply { request, answer } => {
                     self.messages += 1;
+                    self.say(&format!("b{at} answers {answer:?}"));
                     let (input, life) = match (self.calls.remove(&request), answer) {
                         (
                             Some(Call::Vote(run, branch, life)),
@@ -409,6 +423,7 @@ impl Hosts {
             Peer::Shard(name) => self.names.iter().position(|known| known == name),
         };
         self.messages += usize::from(at != from);
+        self.say(&format!("{from:?} to {to:?}: {:?}", message.word));
         for after_ms in self.arrivals() {
             let message = message.clone();
             let event = match at {
@@ -428,6 +443,16 @@ impl Hosts {
             }
             _ => vec![1],
         }
+    }
+
+    fn say(&mut self, what: &str) {
+        self.said.push(format!("{} ms: {what}", self.now_ms));
+    }
+
+    /// The time for votes is over then, whatever the coordinator's timer says.
+    pub fn time_out_at(&mut self, at_ms: u64) {
+        let input = transaction::Input::Fired(transaction::Timer::Votes(RUN));
+        self.later(at_ms, Event::ToCoordinator(input, None));
     }
 
     fn later(&mut self, after_ms: u64, event: Event) {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, StatusCode, Uri,
+    body::Incoming,
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue},
     http::uri::PathAndQuery,
 };
@@ -186,18 +187,27 @@ impl Caller {
     ) -> Result<Answer, CallError> {
         let (connection, answer) = self.pool.send(request, may_be_sent).await?;
         let (parts, body) = answer.into_parts();
-        let (body, is_whole) = match Limited::new(body, body_bytes_max).collect().await {
-            Ok(body) => (body.to_bytes(), true),
-            Err(error) if error.is::<LengthLimitError>() => (Bytes::new(), false),
-            Err(error) => {
-                return Err(CallError::NoAnswer(format!("the answer broke off: {error}")));
-            }
-        };
+        let (body, is_whole) = read(body, body_bytes_max).await?;
         if is_whole {
             self.pool.give_back(connection);
         }
         Ok(Answer { status: parts.status, headers: parts.headers, body, is_whole })
     }
+}
+
+/// A body, and whether that is all of it: what is beyond the bound is not read.
+async fn read(mut body: Incoming, bytes_max: usize) -> Result<(Bytes, bool), CallError> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let broke_off = |error| CallError::NoAnswer(format!("the answer broke off: {error}"));
+        let Ok(data) = frame.map_err(broke_off)?.into_data() else { continue };
+        let room = bytes_max - read.len();
+        read.extend_from_slice(&data[..room.min(data.len())]);
+        if data.len() > room {
+            return Ok((read.freeze(), false));
+        }
+    }
+    Ok((read.freeze(), true))
 }
 
 /// Makes connections.

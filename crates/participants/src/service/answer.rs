@@ -3,18 +3,17 @@
 use handfast_core::{
     limits::OUTPUT_BYTES_MAX,
     plan::Verb,
-    vote::{Cause, Later, Proof, Reply},
+    vote::{Cause, Later, Proof, Refusal, Reply},
 };
 use hyper::{HeaderMap, StatusCode, header::RETRY_AFTER};
 
 use super::Absent;
-use crate::{
-    http::Answer,
-    refusal::{bounded, refusal},
-};
+use crate::{http::Answer, refusal::bounded};
 
 /// The service refuses for business reasons.
 const SERVICE_REFUSED: &str = "service_refused";
+/// Ends a refusal that was longer than an output may be.
+const CUT: &str = "(the service's answer was longer and is cut here)";
 /// When to ask again, where a service that works on it does not say.
 const ASK_AGAIN_MS: u64 = 500;
 /// The soonest and the latest that a service may have us ask again.
@@ -29,11 +28,11 @@ pub(super) fn reply(verb: Verb, absent: Absent, answer: &Answer) -> Reply {
         }
         status if status.is_success() && has_output(verb) => done(answer),
         status if status.is_success() => Reply::Done(Proof::default()),
-        S::CONFLICT | S::UNPROCESSABLE_ENTITY => {
-            let text = String::from_utf8_lossy(&answer.body);
-            let why = if text.trim().is_empty() { said(answer) } else { text.into_owned() };
-            Reply::Refused(refusal(SERVICE_REFUSED, Cause::Business, why))
-        }
+        S::CONFLICT | S::UNPROCESSABLE_ENTITY => Reply::Refused(Refusal {
+            code: SERVICE_REFUSED.into(),
+            message: why_not(verb, answer),
+            cause: Cause::Business,
+        }),
         S::NOT_FOUND | S::GONE if matches!(verb, Verb::Undo | Verb::Cancel) => match absent {
             Absent::Nonsense => Reply::Broken(said(answer)),
             Absent::Undone => Reply::Done(Proof::default()),
@@ -81,16 +80,43 @@ fn done(answer: &Answer) -> Reply {
         return Reply::Broken(said(answer));
     }
     let text = String::from_utf8_lossy(&answer.body);
-    let text = text.trim();
-    let output = if text.is_empty() || is_json(text) {
-        text.to_owned()
-    } else {
-        serde_json::to_string(text).expect("a text can be written as JSON")
-    };
+    let output = json(text.trim());
     // A text grows when it is written as JSON.
     match output.len() {
         ..=OUTPUT_BYTES_MAX => Reply::Done(Proof(output)),
         _ => Reply::Broken(too_long(answer.status)),
+    }
+}
+
+/// Why a service refuses. Whoever asked for a do or a try is given all of it, as JSON.
+fn why_not(verb: Verb, answer: &Answer) -> String {
+    let text = String::from_utf8_lossy(&answer.body);
+    let text = text.trim();
+    if text.is_empty() {
+        return said(answer);
+    }
+    if !has_output(verb) {
+        return bounded(text);
+    }
+    let whole = json(text);
+    if answer.is_whole && whole.len() <= OUTPUT_BYTES_MAX {
+        return whole;
+    }
+    let mut end = text.len().min(OUTPUT_BYTES_MAX);
+    loop {
+        let cut = json(&format!("{}… {CUT}", &text[..text.floor_char_boundary(end)]));
+        if cut.len() <= OUTPUT_BYTES_MAX {
+            return cut;
+        }
+        end -= end / 16 + 1;
+    }
+}
+
+/// What is neither JSON nor nothing becomes a JSON string.
+fn json(text: &str) -> String {
+    match text.is_empty() || is_json(text) {
+        true => text.to_owned(),
+        false => serde_json::to_string(text).expect("a text can be written as JSON"),
     }
 }
 

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use handfast_core::{
-    limits::REASON_BYTES_MAX,
+    limits::{OUTPUT_BYTES_MAX, REASON_BYTES_MAX},
     plan::Verb,
-    vote::{Proof, Reply},
+    vote::{Proof, Refusal, Reply},
 };
 
 use super::bed::{AMPLE, Bed, Said, adapter, call, word};
@@ -57,15 +57,45 @@ async fn what_nobody_uses_may_be_of_any_length() {
 
 #[tokio::test]
 async fn what_a_service_says_is_cut_to_the_bound() {
-    for status in ["400", "409", "500"] {
+    for status in ["400", "500"] {
         let text = "é".repeat(REASON_BYTES_MAX);
         let bed = Bed::start(move |_, _| Said::With(status.into(), text.clone()));
         let reply = adapter(&bed.await.url("")).call(call(Verb::Do)).await;
-        let (Reply::Broken(why) | Reply::Unknown(why)) = &reply else {
-            assert!(matches!(&reply, Reply::Refused(why) if why.message.len() <= REASON_BYTES_MAX));
-            continue;
-        };
+        let (Reply::Broken(why) | Reply::Unknown(why)) = &reply else { panic!("{reply:?}") };
         assert!(why.len() <= REASON_BYTES_MAX, "{}", why.len());
+    }
+}
+
+/// Whoever asked for what is refused is told why, even at length.
+#[tokio::test]
+async fn why_a_service_refuses_is_kept_as_json_up_to_the_bound_of_outputs() {
+    let object = format!("{{\"why\":\"{}\"}}", "x".repeat(OUTPUT_BYTES_MAX - 10));
+    let texts = [
+        (object.clone(), object.clone()),
+        ("é".repeat(3_000), format!("\"{}\"", "é".repeat(3_000))),
+        // These are cut.
+        (object.replace('}', "x\"}"), String::new()),
+        ("\"\n".repeat(OUTPUT_BYTES_MAX / 2), String::new()),
+        ("é".repeat(OUTPUT_BYTES_MAX), String::new()),
+    ];
+    for (text, wanted) in texts {
+        let said = text.clone();
+        let bed = Bed::start(move |_, _| Said::With("409".into(), said.clone()));
+        let service = adapter(&bed.await.url(""));
+        let reply = service.call(call(Verb::Try)).await;
+        let Reply::Refused(Refusal { message, .. }) = reply else { panic!("{reply:?}") };
+        let length = message.len();
+        assert!(length <= OUTPUT_BYTES_MAX, "{length}");
+        if !wanted.is_empty() {
+            assert_eq!(message, wanted);
+            continue;
+        }
+        let kept: String = serde_json::from_str(&message).expect("a text");
+        let start = kept.strip_suffix("… (the service's answer was longer and is cut here)");
+        assert!(text.starts_with(start.expect("says so")) && length > OUTPUT_BYTES_MAX / 2);
+        // To all else it is no answer, and is kept as short as one.
+        let reply = service.call(call(Verb::Undo)).await;
+        assert!(matches!(&reply, Reply::Refused(why) if why.message.len() <= REASON_BYTES_MAX));
     }
 }
 

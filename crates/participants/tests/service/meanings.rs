@@ -56,7 +56,7 @@ async fn every_answer_has_one_meaning() {
 
 #[tokio::test]
 async fn the_body_of_an_answer_is_kept() {
-    let cases: [(&str, &str, &str); 9] = [
+    let cases: [(&str, &str, &str); 10] = [
         ("200", "", "done "),
         ("200", " \n", "done "),
         ("200", " {\"id\": 1.10}\n", "done {\"id\": 1.10}"),
@@ -64,6 +64,7 @@ async fn the_body_of_an_answer_is_kept() {
         ("200", "OK, \"done\"", "done \"OK, \\\"done\\\"\""),
         ("200", "{\"id\":", "done \"{\\\"id\\\":\""),
         ("409", "{\"why\":\"sold out\"}", "refused {\"why\":\"sold out\"}"),
+        ("409", "sold \"out\"\n", "refused \"sold \\\"out\\\"\""),
         ("422", "", "refused it answered 422 Unprocessable Entity"),
         ("403", "who?", "broken it answered 403 Forbidden: who?"),
     ];

@@ -136,6 +136,16 @@ enum Word {
 }
 
 impl Word {
+    /// Whether a transaction in this state is decided as the word says.
+    fn has_come_true(&self, state: wire::State) -> bool {
+        use wire::State::{Aborted, Aborting, Committed, Committing};
+        match self {
+            Self::Same(Command::Commit { .. }) => matches!(state, Committed | Committing),
+            Self::Same(Command::Abort { .. }) => matches!(state, Aborted | Aborting),
+            _ => false,
+        }
+    }
+
     /// What it means to one of them.
     async fn commands(&self, api: &Api, gid: &str) -> Result<Vec<Command>, Problem> {
         match self {
@@ -161,16 +171,23 @@ impl Word {
 async fn tell(api: &Api, by: &Caller, page: Page, word: Word) -> Result<Told, Problem> {
     let Page { filter, dry_run } = page;
     check_limit(&api.rules, filter.limit)?;
+    let wire::ListFilter { state, resource, saga, prefix, .. } = &filter;
+    if [state, resource, saga, prefix].into_iter().flatten().all(String::is_empty) {
+        return Err(Problem::new(&codes::NO_FILTER, "the filter is empty, and means all of them"));
+    }
     let page = api.node.list(filter).await.map_err(|rejected| match rejected {
         Rejected::WrongState(why) => Problem::new(&codes::BAD_QUERY, why),
         rejected => rejected.into(),
     })?;
     let word = &word;
-    let told = page.transactions.into_iter().map(|line| async move {
+    let mut done = wire::BulkDone { next: page.next, ..wire::BulkDone::default() };
+    let is_already = |line: &wire::TransactionLine| word.has_come_true(line.state);
+    let (already, lines): (Vec<_>, Vec<_>) = page.transactions.into_iter().partition(is_already);
+    done.already = already.into_iter().map(|line| line.gid).collect();
+    let told = lines.into_iter().map(|line| async move {
         let told = tell_one(api, by, &line.gid, word, dry_run).await;
         (line.gid, told)
     });
-    let mut done = wire::BulkDone { next: page.next, ..wire::BulkDone::default() };
     let mut told = stream::iter(told).buffered(AT_ONCE);
     while let Some((gid, told)) = told.next().await {
         match told {

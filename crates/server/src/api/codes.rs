@@ -48,6 +48,9 @@ codes! {
     BAD_QUERY "bad_query" 400 "The query is wrong"
         "A filter of the list is unknown, has a wrong type, or names no state."
         "Use the filters that /openapi.json describes.";
+    NO_FILTER "no_filter" 400 "It is not said which transactions are meant"
+        "One word to many needs a filter; `limit` and `after` are none."
+        "Give the filter a `state`, `resource`, `saga` or `prefix`.";
     BAD_BRANCH_ID "bad_branch_id" 400 "Not a branch id"
         "The text is not the name that Handfast gives to a branch at a participant."
         "Ask with the branch's `id`, such as `hf1_bank_1_2s_0`.";
@@ -71,9 +74,11 @@ codes! {
         "The API has nothing at this path."
         "See /openapi.json for the paths.";
     NO_SUCH_TRANSACTION "no_such_transaction" 404 "No such transaction"
-        "No transaction of that gid is known: it never began, was aborted by a crash before it was \
-         recorded, or finished longer ago than `retention_ms`."
-        "Check the gid. A transaction that is not known did not commit, unless it is that old.";
+        "No transaction of that gid is known to this node: it never began here, was aborted by a \
+         crash before it was recorded, or finished longer ago than `retention_ms`."
+        "Check the gid. What was sent to this node, and is not known, did not commit, unless it is \
+         that old. Of what was sent to another node this one knows nothing: ask that one, and do \
+         not send it again before it has answered.";
     NO_SUCH_BRANCH "no_such_branch" 404 "No such branch"
         "The transaction has no branch of that name."
         "Use a name from the transaction's `branches`.";
@@ -125,7 +130,8 @@ codes! {
          and no `.` or `..` as segments. Headers that Handfast sets, that belong to the \
          connection, or that hold credentials are not the call's to set. Bodies have at most \
          `limits.text_bytes_max` bytes; types, subjects and order keys 1 to 256."
-        "Mend the call; put credentials and common headers into the resource's settings.";
+        "Mend what the message names. Headers that are not the call's to set go into the \
+         resource's settings.";
     UNKNOWN_AFTER "unknown_after" 422 "`after` names no branch"
         "A branch is said to come after one that the transaction does not have."
         "Use the names of the transaction's branches.";

@@ -380,8 +380,9 @@ pub const SETTINGS: &[Setting] = &[
         "resources.<name>.health_path",
         "a path that starts with `/`",
         "",
-        "Services: what is asked with `GET` to see whether the service is well. Without, it is \
-         enough that it takes a connection.",
+        "Services: what is asked with `GET`, unsigned, to see whether the service is well; while \
+         it is not, nothing is called there. Without, it is enough that it takes a connection, \
+         and calls of a service that hangs each wait for their whole time: better set it.",
     ),
 ];
 

@@ -1,20 +1,16 @@
-//! What callers and operators say to a transaction that began, and what would follow if they did.
+//! What callers and operators say to a transaction that began.
 
 use std::{sync::Arc, time::Duration};
 
 use handfast_client::wire;
 use handfast_core::{
     id::RequestId,
-    machine::{Machine, Output},
-    transaction::{AckWhen, Answer, Effect, Index, Input, Known, KnownBranch, Transaction, Voted},
+    transaction::{AckWhen, Answer, Fate, Index, Input, Known, KnownBranch, Voted},
 };
 use handfast_log::Addressed;
 use tokio::sync::oneshot;
 
 use super::{Branch, Command, Node, Present, Rejected, callers::Answered, view};
-
-/// Of a dry run. No caller has it.
-const NOBODY: RequestId = RequestId(0);
 
 impl Node {
     /// Tells a transaction; `by` names who, for the audit trail. Answers when that has its answer,
@@ -40,37 +36,6 @@ impl Node {
         };
         // What is known after it, with all branches.
         Ok(self.transaction(gid).await.unwrap_or(known))
-    }
-
-    /// What would follow from a word, if it were said now. Nothing happens.
-    ///
-    /// # Errors
-    /// The word would be refused.
-    pub async fn dry_run(
-        &self,
-        gid: &str,
-        command: Command,
-        by: &str,
-    ) -> Result<wire::DryRun, Rejected> {
-        let branch = self.branch_of(gid, &command).await?;
-        let (saved, mut live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let mut out = Output::new();
-        // On copies: what is promised here is never written, and what is asked for never leaves.
-        let input = input(NOBODY, command.clone(), branch, by);
-        Transaction::step(&saved, &mut live, input, &mut out);
-        let (records, effects, _) = out.into_parts();
-        let records = records.iter().map(ToString::to_string).collect();
-        let mut dry_run = wire::DryRun { records, effects: Vec::new() };
-        for effect in effects {
-            match effect {
-                Effect::Reply { request: NOBODY, answer } => {
-                    let known = view::answered(gid, answer, AckWhen::Decided)?;
-                    command.missed(known.outcome)?;
-                }
-                effect => dry_run.effects.push(effect.to_string()),
-            }
-        }
-        Ok(dry_run)
     }
 
     /// A transaction with a plan, as it is now.
@@ -108,18 +73,20 @@ impl Node {
         if saved.known.as_ref().is_some_and(Known::is_left_to_pact) {
             return Err(Rejected::WrongState("it is not decided, and wants its own look".into()));
         }
-        let view = self.inner.view(gid, &saved, &live).ok_or(Rejected::NoSuchTransaction)?;
-        let waits = |branch: &wire::BranchView| match branch.state {
-            wire::BranchState::Stuck => true,
-            wire::BranchState::Heuristic => named.is_some(),
-            _ => false,
+        let known = saved.known.filter(|known| !known.finished);
+        let branches = known.map(|known| known.branches).unwrap_or_default().into_iter();
+        // Those that are tried again at this moment, too.
+        let waits = |place: usize, branch: &KnownBranch| match branch.fate {
+            Fate::Stuck(_) => !live.telling.get(place).is_some_and(|telling| telling.is_finished),
+            Fate::Heuristic(_) => named.is_some(),
+            Fate::Open | Fate::Applied | Fate::Resolved { .. } => false,
         };
-        let is_meant = |branch: &wire::BranchView| {
+        let is_meant = |branch: &KnownBranch| {
             named.is_none_or(|named| branch.name == named)
                 && at.is_none_or(|at| branch.resource == at)
         };
-        let branches = view.branches.into_iter().filter(|branch| is_meant(branch) && waits(branch));
-        let stuck: Vec<_> = branches.map(|branch| branch.name).collect();
+        let stuck = branches.enumerate().filter(|(place, one)| is_meant(one) && waits(*place, one));
+        let stuck: Vec<_> = stuck.map(|(_, branch)| branch.name).collect();
         if stuck.is_empty() {
             let what = named.map_or("no branch of it".into(), |named| format!("no branch {named}"));
             let place = at.map(|at| format!(" at {at}")).unwrap_or_default();
@@ -172,7 +139,11 @@ impl Node {
     }
 
     /// The place of the branch that a word is about, if it is about one.
-    async fn branch_of(&self, gid: &str, command: &Command) -> Result<Option<Index>, Rejected> {
+    pub(super) async fn branch_of(
+        &self,
+        gid: &str,
+        command: &Command,
+    ) -> Result<Option<Index>, Rejected> {
         let Some(name) = command.branch() else { return Ok(None) };
         let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
         let known = saved.known.ok_or(Rejected::WrongState("preparing".into()))?;
@@ -182,7 +153,12 @@ impl Node {
     }
 }
 
-fn input(request: RequestId, command: Command, branch: Option<Index>, by: &str) -> Input {
+pub(super) fn input(
+    request: RequestId,
+    command: Command,
+    branch: Option<Index>,
+    by: &str,
+) -> Input {
     let signed = |reason: String| format!("{reason} (by {by})");
     let named = branch.unwrap_or_default();
     match command {

@@ -26,6 +26,7 @@ use super::{
     metrics::Outcome,
     requests::{self, Request},
     resource::Place,
+    warned::Warned,
 };
 use crate::{driver::now_ms, stop_point};
 
@@ -42,7 +43,8 @@ pub(super) fn dispatcher(
     node: Arc<OnceLock<Arc<Inner>>>,
     decided_at: HashMap<Arc<str>, Position>,
 ) -> impl FnMut(&mut Partition<Transaction, Sqlite>, Effects) + Send + 'static {
-    let (runtime, prepares) = (Handle::current(), Prepares::default());
+    let (runtime, prepares, mut warned) =
+        (Handle::current(), Prepares::default(), Warned::default());
     let mut recovered = Some(decided_at);
     move |partition, mut effects| {
         let (inner, _entered) = (node.wait(), runtime.enter());
@@ -52,7 +54,8 @@ pub(super) fn dispatcher(
                 _ => None,
             });
         }
-        let mut turn = Turn { inner, prepares: &prepares, partition, told: None };
+        let (prepares, warned) = (&prepares, &mut warned);
+        let mut turn = Turn { inner, prepares, partition, warned, told: None };
         for (gid, effect) in effects {
             turn.dispatch(gid, effect);
         }
@@ -64,6 +67,7 @@ struct Turn<'a> {
     inner: &'a Arc<Inner>,
     prepares: &'a Prepares,
     partition: &'a mut Partition<Transaction, Sqlite>,
+    warned: &'a mut Warned,
     /// The last outcome that a caller was told.
     told: Option<(Arc<str>, Outcome)>,
 }
@@ -87,6 +91,7 @@ impl Turn<'_> {
                 self.inner.reply(request, answer, branches);
             }
             Effect::Arm { timer, after_ms } => {
+                self.warn_if_stuck(&gid, timer);
                 let awaited = self.awaited(&gid, timer);
                 self.arm(gid, timer, after_ms, awaited);
             }
@@ -203,6 +208,14 @@ impl Turn<'_> {
         }
     }
 
+    fn warn_if_stuck(&mut self, gid: &str, timer: Timer) {
+        let Timer::Retry(_, branch) = timer else { return };
+        let known = self.partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
+        if let Some(known) = known {
+            self.warned.tried_again(gid, known, branch);
+        }
+    }
+
     /// Which resource is asked again when a timer is over.
     fn awaited(&self, gid: &str, timer: Timer) -> Option<Place> {
         let known = self.partition.machine(gid)?.0.known.as_ref()?;
@@ -230,6 +243,7 @@ impl Turn<'_> {
     }
 
     fn close(&mut self, gid: &Arc<str>, run: RunId) {
+        self.warned.close(run);
         let Some(open) = self.inner.runs.remove(run) else { return };
         for armed in open.timers() {
             self.inner.driver.disarm(armed);

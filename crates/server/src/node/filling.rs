@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use handfast_core::{
     id::BranchId,
     plan::{self, Calls, Given, Plan, Verb},
-    transaction::{Index, Transaction},
+    transaction::{Index, Known, Transaction},
     vote::{Proof, Refusal},
     work::{Sql, Work},
 };
@@ -28,11 +28,16 @@ pub(super) struct Filling {
 impl Filling {
     /// The names stand where the transaction is, which has what is recorded of it.
     pub(super) fn new(partition: &Partition<Transaction, Sqlite>, gid: &str, given: Given) -> Self {
+        let known = match given.outputs.is_empty() {
+            true => None,
+            false => partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref()),
+        };
+        Self::of(known, given)
+    }
+
+    /// `known` is what is recorded of the transaction; without it nothing has a name.
+    pub(super) fn of(known: Option<&Known>, given: Given) -> Self {
         let Given { plan, outputs, attempt, is_early } = given;
-        if outputs.is_empty() {
-            return Self { plan, outputs: Vec::new(), attempt, is_early };
-        }
-        let known = partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
         let named = |(branch, output): (Index, Proof)| {
             Some((known?.branches.get(usize::from(branch))?.name.clone(), output))
         };

@@ -180,7 +180,7 @@ impl Terms {
     ) -> Pact {
         let members = branches.iter().map(|branch| branch.resource.clone()).collect();
         let (cluster, gid, Self { way, acceptors }) = (cluster.clone(), gid.into(), self);
-        Pact { cluster, run, gid, way, members, acceptors }
+        Pact { cluster, run, gid, way, members, acceptors: acceptors.into() }
     }
 }
 

@@ -4,10 +4,7 @@
 //! branch of ours that is prepared there, of a run that nobody votes on and nothing was decided
 //! about, is rolled back: presumed abort.
 //!
-//! The order of observation is what makes that safe (after Citus' transaction recovery): first what
-//! is prepared (P), then what is active (A) and decided (T), then what is prepared still (Q). Only
-//! a branch in P and in Q is an orphan. With A before P, a branch prepared in between would look
-//! like one; without Q, one that was finished in between would.
+//! What is an orphan, and in which order that is found out, is core's ([`handfast_core::orphans`]).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,6 +15,7 @@ use std::{
 use futures_util::{StreamExt as _, future::ready, stream};
 use handfast_core::{
     id::{BranchId, RunId},
+    orphans::Listed,
     transaction::{Decision, Known, Record},
     vote::{Ack, Proof},
 };
@@ -83,13 +81,13 @@ pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
     let Ok(prepared) = resource.scan().await else {
         return resource.suspect(inner);
     };
-    let own: Vec<BranchId> = prepared.own.into_iter().map(|(branch, _)| branch).collect();
-    let suspects = own.into_iter().filter(|branch| inner.runs.gid(branch.run).is_none());
-    // What a later start of this node has begun may be decided in a log that is not here.
-    let (suspects, later): (Vec<_>, Vec<_>) =
-        suspects.partition(|branch| branch.run.epoch <= inner.runs.epoch);
-    if !later.is_empty() {
-        let (resource, branches) = (&resource.name, later.len());
+    let listed = Listed::new(prepared.own.into_iter().map(|(branch, _)| {
+        let run = branch.run;
+        (branch, run)
+    }));
+    let suspects = listed.suspects(inner.runs.epoch, |run| inner.runs.gid(run).is_some());
+    if suspects.later() > 0 {
+        let (resource, branches) = (&resource.name, suspects.later());
         tracing::error!(
             resource,
             branches,
@@ -100,18 +98,10 @@ pub(super) async fn search(inner: &Arc<Inner>, resource: &Arc<Resource>) {
     if suspects.is_empty() {
         return;
     }
-    let runs = suspects.iter().map(|branch| branch.run).collect();
-    let Ok(decided) = decided(inner, runs).await else { return };
+    let Ok(decided) = decided(inner, suspects.runs()).await else { return };
+    let judged = suspects.judge(&decided);
     let Ok(still) = resource.scan().await else { return };
-    let still: BTreeSet<_> = still.own.into_iter().map(|(branch, _)| branch).collect();
-    let orphans = suspects.into_iter().filter(|branch| still.contains(branch));
-    let orphans: Vec<_> = orphans
-        .filter_map(|branch| match decided.get(&branch.run) {
-            None => Some((branch, None)),
-            // What cannot be read may be a decision to commit.
-            Some(told) => Some((branch, Some(told.clone()?))),
-        })
-        .collect();
+    let orphans = judged.orphans(&still.own.into_iter().map(|(branch, _)| branch).collect());
     let found = orphans.len();
     let ends = stream::iter(orphans).map(|(branch, told)| {
         let (inner, resource) = (Arc::clone(inner), Arc::clone(resource));

@@ -9,6 +9,7 @@ use std::{
 
 use handfast_core::{
     id::RunId,
+    limits::REASON_BYTES_MAX,
     plan::Verb,
     transaction::{Index, Input},
     vote::{Ack, Cause, Refusal, Reply},
@@ -108,8 +109,7 @@ impl Asked<'_> {
         };
         let call = match filling.call(*verb, *branch) {
             Ok(call) => call,
-            Err(missing) if is_act => return Reply::Refused(missing),
-            Err(missing) => return Reply::Broken(missing.message),
+            Err(missing) => return unfilled(*verb, missing),
         };
         let kind = Call::from(*verb);
         self.inner.runs.asked(*run, *branch, kind);
@@ -142,13 +142,7 @@ impl Asked<'_> {
         }
         let (run, branch, took) = (*run, *branch, self.since.elapsed());
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let input = match verb {
-            Verb::Do | Verb::Try => Input::Answered { run, branch, reply, took_ms },
-            Verb::Ask => Input::AskedBack { run, reply },
-            Verb::Undo | Verb::Deliver | Verb::Confirm | Verb::Cancel => {
-                Input::Acked { run, branch, ack: ack(reply), took_ms }
-            }
-        };
+        let input = heard(*verb, run, branch, reply, took_ms);
         let is_finished = matches!(input, Input::Acked { ack: Ack::Finished, .. });
         self.inner.send(gid, input);
         if let (true, Some(resource), Some(key)) = (is_finished, self.resource, self.request.lane())
@@ -164,6 +158,25 @@ impl Drop for Asked<'_> {
         if !self.answered {
             self.answer(Reply::Unknown("the call was stopped before it answered".into()));
         }
+    }
+}
+
+/// What the machine is told of an answer.
+pub(super) fn heard(verb: Verb, run: RunId, branch: Index, reply: Reply, took_ms: u64) -> Input {
+    match verb {
+        Verb::Do | Verb::Try => Input::Answered { run, branch, reply, took_ms },
+        Verb::Ask => Input::AskedBack { run, reply },
+        Verb::Undo | Verb::Deliver | Verb::Confirm | Verb::Cancel => {
+            Input::Acked { run, branch, ack: ack(reply), took_ms }
+        }
+    }
+}
+
+/// What comes of a call that names what is not there: nothing is called.
+pub(super) fn unfilled(verb: Verb, missing: Refusal) -> Reply {
+    match verb {
+        Verb::Do | Verb::Try => Reply::Refused(missing),
+        _ => Reply::Broken(missing.message),
     }
 }
 
@@ -184,7 +197,11 @@ pub(super) fn ack(reply: Reply) -> Ack {
 pub(super) fn fault(reply: &Reply) -> Option<std::borrow::Cow<'_, str>> {
     match reply {
         Reply::Done(_) => None,
-        Reply::Refused(refusal) => Some(format!("refused: {}", refusal.message).into()),
+        Reply::Refused(Refusal { message, .. }) => {
+            // What a service refuses with may be as long as an output.
+            let end = message.floor_char_boundary(REASON_BYTES_MAX);
+            Some(format!("refused: {}", &message[..end]).into())
+        }
         Reply::InProgress(_) => Some("in progress".into()),
         Reply::Unsent(detail) => Some(format!("not sent: {detail}").into()),
         Reply::Later(later) => Some((&*later.detail).into()),

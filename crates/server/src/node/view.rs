@@ -2,6 +2,7 @@
 
 mod branch;
 mod list;
+mod not_done;
 mod timeline;
 mod waits;
 
@@ -9,6 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use handfast_client::wire;
 use handfast_core::{
     id::{BranchId, Cluster, RunId},
+    limits::REASON_BYTES_MAX,
     pact::{Pact, Way},
     transaction::{AckWhen, Answer, Decision, Index, Known, Live, Reason, Saved, Voting},
     work::{Param, Rows},
@@ -88,17 +90,34 @@ fn abort_reason(reason: &Reason) -> wire::AbortReason {
     wire::AbortReason {
         branch: reason.branch.clone(),
         code: reason.refusal.code.clone(),
-        message: reason.refusal.message.clone(),
+        message: message(reason),
         cure: None,
         body: service_said(reason),
         retryable: reason.refusal.cause.retryable(),
     }
 }
 
-/// The answer of a service that refused, if it is JSON.
+/// The answer of a service that refused, if there was one.
 fn service_said(reason: &Reason) -> Option<serde_json::Value> {
     let refused = reason.refusal.code == "service_refused";
     serde_json::from_str(Some(&reason.refusal.message).filter(|_| refused)?).ok()
+}
+
+/// Why it was aborted, in words and not too many.
+fn message(reason: &Reason) -> String {
+    match service_said(reason) {
+        Some(serde_json::Value::String(text)) => shortened(text, REASON_BYTES_MAX),
+        _ => shortened(reason.refusal.message.clone(), REASON_BYTES_MAX),
+    }
+}
+
+/// At most so many bytes, and a mark if there were more.
+fn shortened(mut text: String, bytes_max: usize) -> String {
+    if text.len() > bytes_max {
+        text.truncate(text.floor_char_boundary(bytes_max - '…'.len_utf8()));
+        text.push('…');
+    }
+    text
 }
 
 /// What the request was that began it, if it did.
@@ -123,7 +142,6 @@ pub(super) fn transaction(
             let held = live.voting.as_ref().is_some_and(|voting| voting.is_held());
             let state = if held { wire::State::Held } else { state(known.state()) };
             let mut view = bare(gid, outcome(known), state);
-            view.stuck = known.is_stuck();
             view.asking = asking(known, live);
             view.decide = decide(known.pact.as_ref());
             view.saga = known.saga().map(String::from);
@@ -134,6 +152,7 @@ pub(super) fn transaction(
             view.branches = branches
                 .map(|at| branch::known(known, live, at, id(known.run, usize::from(at))))
                 .collect();
+            view.stuck = is_stuck(known, &view.branches);
             Some(view)
         }
         (None, Some(voting)) => {
@@ -149,6 +168,14 @@ pub(super) fn transaction(
         }
         (None, None) => None,
     }
+}
+
+/// Whether an operator is waited for: not while what was stuck is tried again.
+fn is_stuck(known: &Known, branches: &[wire::BranchView]) -> bool {
+    use wire::BranchState::{Heuristic, Stuck};
+    let waits = |branch: &wire::BranchView| matches!(branch.state, Heuristic | Stuck);
+    let is_asking = known.decision.is_none() && known.ask_stuck.is_some();
+    known.is_stuck() && (is_asking || branches.iter().any(waits))
 }
 
 /// How asking goes whether the caller's local transaction committed, once that began.

@@ -166,7 +166,7 @@ impl Peers {
     /// Whom of a pact this shard does not know, in words.
     fn stranger(&self, pact: &Pact) -> Option<String> {
         let me = self.me()?;
-        let mut others = pact.members.iter().chain(&pact.acceptors).filter(|name| *name != me);
+        let mut others = pact.members.iter().chain(&*pact.acceptors).filter(|name| *name != me);
         if let Some(stranger) = others.find(|name| !self.shards.contains_key(*name)) {
             return Some(format!("`{me}` has no `--peer` for `{stranger}`"));
         }

@@ -1,6 +1,6 @@
-//! The rules of driving: every run that was begun, or brought back in this life of the node, is let
-//! go once, when nothing more will be asked for it. A driver that counts on it would leak, or let
-//! go of what is still alive.
+//! The rules of driving (`handfast_core::machine`): every run that was begun, or brought back in
+//! this life of the node, is let go once, when nothing more will be asked for it. A driver that
+//! counts on it would leak, or let go of what is still alive.
 
 use super::Seen;
 use crate::world::{Place, World};

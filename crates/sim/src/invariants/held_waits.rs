@@ -1,4 +1,5 @@
-//! A caller who looks before it commits has the last word.
+//! X/Open 1991 (XA, section 2): the application says when to commit, and nobody else. A caller who
+//! looks before it commits has the last word.
 
 use handfast_core::transaction::Decision;
 

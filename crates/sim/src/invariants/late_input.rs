@@ -1,5 +1,6 @@
-//! The rules of driving: an input about what is over, or was lost in a crash, is legal, and nothing
-//! follows from it.
+//! The rules of driving (`handfast_core::machine`): an input about what is over, or was lost in a
+//! crash, is legal, and nothing follows from it. In GL's modules messages are never taken off the
+//! network, so that each may be read again at any time.
 
 use handfast_core::{
     machine::{Machine, Output},

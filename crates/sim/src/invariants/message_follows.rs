@@ -1,4 +1,5 @@
-//! A two-phase message: it leaves if its caller's local transaction commits, and only then.
+//! A two-phase message, after the transactional messages of RocketMQ (half message and check back)
+//! and DTM: it leaves if its caller's local transaction commits, and only then.
 
 use handfast_core::transaction::Decision;
 

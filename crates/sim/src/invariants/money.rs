@@ -1,5 +1,5 @@
-//! Nothing is lost, doubled or made: each key of each shard holds what it held at first, and what
-//! the branches that are committed there have added.
+//! After the bank test of Jepsen. Nothing is lost, doubled or made: each key of each shard holds
+//! what it held at first, and what the branches that are committed there have added.
 
 use handfast_core::work::Value;
 

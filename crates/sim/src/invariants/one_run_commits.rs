@@ -1,5 +1,5 @@
-//! A request that is sent again never does its work twice: at most one run of a gid commits, and
-//! only the run that was decided.
+//! Birrell and Nelson 1984, "Implementing remote procedure calls": at most once. A request that is
+//! sent again never does its work twice: at most one run of a gid commits.
 
 use super::Seen;
 use crate::world::World;

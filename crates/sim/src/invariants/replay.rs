@@ -1,27 +1,29 @@
-//! Replaying the log is recovery, and there is no second way: what the production code reads back
-//! from the log is what the machines promised.
+//! Lampson 1983, "Hints for computer system design": the log is the truth about the state.
+//! Replaying it is recovery, and there is no second way: what the production code reads back from
+//! the log is what the machines promised.
 
-use std::{collections::BTreeMap, fmt::Debug, sync::Arc};
+use handfast_core::machine::Machine;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::world::{Coordinator, Plan, ShardNode};
+use crate::world::{Coordinator, Node, Plan, ShardNode};
 
 pub const INVARIANT: &str = "replay is what was saved";
 
 pub fn check_coordinator(_: &Plan, coordinator: &Coordinator) -> Result<(), String> {
-    compare(coordinator.node.all_durable(), &coordinator.node.replayed())
+    check(&coordinator.node)
 }
 
 pub fn check_shard(_: &Plan, _: u8, shard: &ShardNode) -> Result<(), String> {
-    compare(shard.node.all_durable(), &shard.node.replayed())
+    check(&shard.node)
 }
 
-fn compare<'a, S: Debug + Eq + 'a>(
-    durable: impl Iterator<Item = (&'a Arc<str>, &'a S)>,
-    replayed: &BTreeMap<Arc<str>, S>,
-) -> Result<(), String> {
-    for (stream, saved) in durable {
-        if replayed.get(stream) != Some(saved) {
-            let found = replayed.get(stream);
+fn check<M: Machine>(node: &Node<M>) -> Result<(), String>
+where
+    M::Record: Serialize + DeserializeOwned,
+{
+    for (stream, saved) in node.all_durable() {
+        let found = node.replayed(stream);
+        if found != *saved {
             return Err(format!("{stream}: promised {saved:?}, read back {found:?}"));
         }
     }

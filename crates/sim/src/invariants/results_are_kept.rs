@@ -1,5 +1,6 @@
-//! A crash forgets no step that something rests on: a plan is durable before the first call leaves,
-//! and that a step is done before any call leaves that comes after it.
+//! Garcia-Molina and Salem 1987: the saga's log is what a crash leaves of it; and the write-ahead
+//! rule (GR, chapter 9). A crash forgets no step that something rests on: a plan is durable before
+//! the first call leaves, and that a step is done before any call leaves that comes after it.
 
 use handfast_core::{plan::Kind, transaction::Voted};
 

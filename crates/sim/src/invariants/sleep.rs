@@ -1,5 +1,7 @@
-//! A machine may leave memory at any time at which it says so: it wakes as it was, beside what the
-//! log gives back. That this is what was saved is an invariant of its own.
+//! The contract of `handfast_core::machine`; after the virtual actors of Orleans (Bernstein et al.
+//! 2014), which nobody can tell to have been away. A machine may leave memory at any time at which
+//! it says so: it wakes as it was, beside what the log gives back. That this is what was saved is
+//! an invariant of its own.
 
 use handfast_core::machine::Machine;
 

@@ -255,7 +255,8 @@ impl Cluster {
             Way::ThreePhase => (PactWay::ThreePhase, Vec::new()),
             Way::Paxos(faults) => (PactWay::Paxos, members[..2 * faults].to_vec()),
         };
-        Some(Pact { cluster: cluster_name(), run: RUN, gid: GID.into(), way, members, acceptors })
+        let (gid, members, acceptors) = (GID.into(), members.into(), acceptors.into());
+        Some(Pact { cluster: cluster_name(), run: RUN, gid, way, members, acceptors })
     }
 
     /// What is done without a protocol: every shard is told to write, and does so at once.

@@ -10,6 +10,7 @@ use handfast_core::{
     },
     shard::{self, Inquired},
     transaction::{self, Answer, Decision, Effect, Record},
+    vote::Vote,
 };
 
 use super::{Mutant, steps};
@@ -60,6 +61,12 @@ pub(crate) trait Spoilt: Machine {
     fn is_silent_at_start() -> bool {
         false
     }
+    /// What it has forgotten when it is started, as a record that says so.
+    fn forgotten_at_start(_: &Self::Saved) -> Option<Self::Record> {
+        None
+    }
+    /// Changes what is live when it is started.
+    fn spoil_started(_: &mut Self::Live) {}
 }
 
 /// What a machine said.
@@ -116,7 +123,16 @@ impl<M: Spoilt> Machine for Wrong<M> {
     fn restart(saved: &M::Saved, live: &mut M::Live, out: &mut Output<Self>) {
         if !M::is_silent_at_start() {
             let mut own = Output::new();
-            M::restart(saved, live, &mut own);
+            match M::forgotten_at_start(saved) {
+                Some(record) => {
+                    let mut saved = saved.clone();
+                    M::apply(&mut saved, &record);
+                    own.note(record);
+                    M::restart(&saved, live, &mut own);
+                }
+                None => M::restart(saved, live, &mut own),
+            }
+            M::spoil_started(live);
             Said::of(own).pass_on(out);
         }
     }
@@ -157,6 +173,15 @@ impl Spoilt for transaction::Transaction {
                 let (request, reason) = (handfast_core::id::RequestId(0), String::new());
                 transaction::Input::AbortAsked { request, reason }
             }
+            transaction::Input::Fired(transaction::Timer::Votes(_)) if is(Mutant::LateTimeout) => {
+                let (request, reason) = (handfast_core::id::RequestId(0), String::new());
+                transaction::Input::AbortAsked { request, reason }
+            }
+            transaction::Input::Voted { run, branch: 1, vote: Vote::Yes(_), .. }
+                if is(Mutant::AbortsForNothing) =>
+            {
+                transaction::Input::Fired(transaction::Timer::Votes(run))
+            }
             transaction::Input::Received { message } => {
                 transaction::Input::Received { message: misheard(message) }
             }
@@ -174,6 +199,9 @@ impl Spoilt for transaction::Transaction {
         let Said { records, effects, forced } = said;
         spoil(mutant, records, effects, forced);
         steps::spoil(mutant, (saved, live), records, effects, forced);
+        if mutant == Mutant::WaitsIgnored && live.voting.is_none() {
+            live.telling.iter_mut().for_each(|branch| branch.waits = false);
+        }
     }
 
     fn forgets(record: &Record) -> bool {
@@ -201,10 +229,12 @@ pub(crate) fn replaying<T>(read: impl FnOnce() -> T) -> T {
 
 fn spoil(mutant: Mutant, records: &mut Vec<Record>, effects: &mut Vec<Effect>, forced: &mut bool) {
     let decides = records.iter().any(|record| matches!(record, Record::Decided { .. }));
+    let orders = records.iter().any(|record| matches!(record, Record::PreCommitted { .. }));
     let delegates = records.iter().any(|record| matches!(record, Record::Delegated(_)));
     match mutant {
         Mutant::UnsyncedDecision => *forced &= !decides,
         Mutant::UnsyncedDelegation => *forced &= !delegates,
+        Mutant::UnsyncedPreCommit => *forced &= !orders,
         Mutant::ForgottenAbort => records.retain(|record| {
             !matches!(record, Record::Decided { decision: Decision::Abort(_), .. })
         }),
@@ -232,12 +262,15 @@ fn spoil(mutant: Mutant, records: &mut Vec<Record>, effects: &mut Vec<Effect>, f
     }
 }
 
-/// An acceptor that has accepted nothing seems to have accepted commit.
+/// An acceptor that has accepted nothing seems to have accepted commit; a member that was down
+/// seems not to have been.
 fn misheard(mut message: Message) -> Message {
-    if let Word::Promise { accepted, .. } = &mut message.word
-        && is(Mutant::TakeoverCommits)
-    {
-        accepted.get_or_insert(Proposal::OWN);
+    match &mut message.word {
+        Word::Promise { accepted, .. } if is(Mutant::TakeoverCommits) => {
+            accepted.get_or_insert(Proposal::OWN);
+        }
+        Word::Told { recovering, .. } if is(Mutant::RecoveringCounts) => *recovering = false,
+        _ => {}
     }
     message
 }
@@ -260,6 +293,12 @@ impl Spoilt for shard::Shard {
                 if is(Mutant::DecidesAlone) =>
             {
                 shard::Input::Answered { branch, answer: Inquired::Abort }
+            }
+            shard::Input::Answered { branch, answer: Inquired::Abort }
+                if is(Mutant::UnaskedAnswer) =>
+            {
+                let request = handfast_core::id::RequestId(0);
+                shard::Input::Abort { request, branch }
             }
             shard::Input::Received { message } => {
                 shard::Input::Received { message: misheard(message) }
@@ -293,10 +332,37 @@ impl Spoilt for shard::Shard {
                 let promised = matches!(record, shard::Record::Promised { .. });
                 !promised && !matches!(record, shard::Record::Accepted { .. })
             }),
-            Mutant::VoteNotRecorded => {
-                records.retain(|record| !matches!(record, shard::Record::Prepared { .. }));
+            Mutant::UnsyncedPreCommitted => {
+                let obeys = |r: &shard::Record| matches!(r, shard::Record::PreCommitted { .. });
+                *forced &= !records.iter().any(obeys);
+            }
+            Mutant::WritesEarly => {
+                let writes = records.iter().filter_map(written);
+                let writes: Vec<_> = writes.collect();
+                records.extend(writes);
             }
             _ => {}
         }
     }
+
+    fn forgotten_at_start(saved: &shard::Saved) -> Option<shard::Record> {
+        if !is(Mutant::VoteForgotten) || saved.prepared.is_empty() {
+            return None;
+        }
+        Self::snapshot(&shard::Saved { prepared: Default::default(), ..saved.clone() })
+    }
+
+    fn spoil_started(live: &mut shard::Live) {
+        if is(Mutant::RecoveringCounts) {
+            live.inquiries.values_mut().for_each(|inquiry| inquiry.is_recovering = false);
+        }
+    }
+}
+
+/// What a branch writes, at once.
+fn written(record: &shard::Record) -> Option<shard::Record> {
+    let shard::Record::Prepared { prepared, .. } = record else { return None };
+    let keys = prepared.writes.iter();
+    let keys = keys.filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
+    Some(shard::Record::Loaded { keys })
 }

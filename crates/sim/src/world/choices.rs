@@ -1,9 +1,6 @@
 //! What the acceptors of Paxos commit have chosen, seen from outside: nobody in the world sees it.
 
-use handfast_core::{
-    id::RunId,
-    pact::{Way, paxos::Acceptor},
-};
+use handfast_core::{id::RunId, pact::paxos::Acceptor};
 
 use super::{Branch, Place, SHARD, World, transaction};
 
@@ -31,15 +28,14 @@ impl World {
     /// Looks whether a majority has accepted something in one ballot.
     pub(super) fn note_choices(&mut self) {
         for at in 0..self.runs.len() {
-            self.note_choice(self.runs[at].run);
+            if self.runs[at].has_acceptors {
+                self.note_choice(self.runs[at].run);
+            }
         }
     }
 
     fn note_choice(&mut self, run: RunId) {
         let wish = self.plan.wish(run);
-        if wish.decide != Some(Way::Paxos) || wish.acceptors.is_empty() {
-            return;
-        }
         let (number, count) = (transaction(run), wish.acceptors.len() + 1);
         for at in 0..count {
             let accepted = self.acceptor(run, at).and_then(|acceptor| acceptor.accepted);

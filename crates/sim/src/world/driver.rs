@@ -5,11 +5,15 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use handfast_core::{
     id::{RequestId, RunId},
-    pact::{self, Peer},
+    orphans::{Judged, Listed},
+    pact::{
+        self, Peer, Word,
+        paxos::{Proposal, Value},
+    },
     plan::Verb,
     shard,
-    transaction::{self, Answer, Decision, Effect, Input},
-    vote::{Ack, Vote},
+    transaction::{self, Answer, Decision, Effect, Input, Timer},
+    vote::{Ack, Reply, Vote},
 };
 
 use super::{
@@ -46,16 +50,16 @@ pub struct Coordinator {
     pub search: Search,
 }
 
-/// A search for orphans: P, then A and T, then Q.
+/// A search for orphans: P, then A and T, then Q. The decision is whether it committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Search {
     /// None is under way.
     #[default]
     None,
     /// These are prepared (P).
-    Listed(Vec<Branch>),
+    Listed(Listed<Branch>),
     /// Of those, these are of no active run (A); with what was decided about them, if anything (T).
-    Judged(Vec<(Branch, Option<bool>)>),
+    Judged(Judged<Branch, bool>),
 }
 
 /// A shard: the machine, and its driver.
@@ -87,8 +91,12 @@ pub enum Out {
     Reply(usize, RequestId, Answer),
     /// A run of a transaction is closed, and was not open.
     ClosedAmiss(usize),
+    /// A transaction is aborted by an input that speaks for no abort.
+    AbortedAmiss(usize),
     /// A step is called at a time when it must not be: what, and why not.
     CalledAmiss(Branch, &'static str),
+    /// A branch is called again before its wait is over.
+    CalledEarly(Branch),
 }
 
 impl Coordinator {
@@ -104,6 +112,7 @@ impl Coordinator {
         event: Event<(usize, Input)>,
         death: Option<Death>,
     ) -> Vec<Out> {
+        let mut out = Vec::new();
         let effects = match event {
             Event::Restart => {
                 self.epoch += 1;
@@ -123,10 +132,19 @@ impl Coordinator {
                 let gid = &plan.gids[transaction];
                 let is_new = self.node.live(gid).is_none();
                 let fresh = plan.mutant == Some(Mutant::TakenForNew) && is_new;
-                self.node.turn(gid, input, fresh, death)
+                let aborts_amiss = !may_abort(&input) && !self.is_aborted(gid);
+                let was_decided = self.is_decided(gid);
+                let effects = self.node.turn(gid, input, fresh, death);
+                // A turn in which it dies is one that it also takes without dying.
+                if death.is_none() && self.is_decided(gid) == was_decided {
+                    out.extend(self.called_early(transaction, &effects));
+                }
+                if aborts_amiss && self.is_aborted(gid) {
+                    out.push(Out::AbortedAmiss(transaction));
+                }
+                effects
             }
         };
-        let mut out = Vec::new();
         for (gid, effect) in effects {
             let transaction = plan.gids.iter().position(|one| *one == gid);
             self.release(plan, transaction.expect("one of the plan's"), effect, &mut out);
@@ -187,6 +205,32 @@ impl Coordinator {
             Effect::Alarm { .. } | Effect::Recall { .. } => return,
         };
         out.push(Out::Send(Arc::new(message)));
+    }
+
+    /// Whether the last that is known of a transaction is that it is aborted.
+    fn is_aborted(&self, gid: &str) -> bool {
+        let known = self.node.saved(gid).and_then(|saved| saved.known.as_ref());
+        known.is_some_and(|known| matches!(known.decision, Some(Decision::Abort(_))))
+    }
+
+    fn is_decided(&self, gid: &str) -> bool {
+        let known = self.node.saved(gid).and_then(|saved| saved.known.as_ref());
+        known.is_some_and(|known| known.decision.is_some())
+    }
+
+    /// A branch that is called though its timer runs.
+    fn called_early(&self, transaction: usize, effects: &[(Arc<str>, Effect)]) -> Option<Out> {
+        effects.iter().find_map(|(_, effect)| {
+            let (Effect::Commit { run, branch, .. }
+            | Effect::Abort { run, branch, .. }
+            | Effect::Call { run, branch, .. }) = effect
+            else {
+                return None;
+            };
+            let waits = self.timers.contains(&(transaction, Timer::Retry(*run, *branch)));
+            let branch = Branch { coordinator: self.number, run: *run, index: *branch };
+            waits.then_some(Out::CalledEarly(branch))
+        })
     }
 
     /// Why a step must not be called now, if so: by what the node itself knows.
@@ -318,6 +362,26 @@ impl ShardNode {
     }
 }
 
+/// Whether an input may be why a transaction is aborted: a no, a failure or silence that may be
+/// one, somebody who wants it, or a peer that may have seen any of these.
+fn may_abort(input: &Input) -> bool {
+    match input {
+        Input::Voted { vote, .. } => !matches!(vote, Vote::Yes(_) | Vote::ReadOnly),
+        Input::Answered { reply, .. } | Input::AskedBack { reply, .. } => {
+            !matches!(reply, Reply::Done(_))
+        }
+        Input::Acked { ack, .. } => *ack != Ack::Finished,
+        Input::Received { message } => !matches!(
+            message.word,
+            Word::Voted { .. }
+                | Word::PreCommitted { .. }
+                | Word::Accepted { proposal: Proposal { value: Value::Prepared, .. }, .. }
+        ),
+        Input::Begin(_) | Input::CommitAsked { .. } | Input::Inquired { .. } => false,
+        _ => true,
+    }
+}
+
 /// Keeps what leaves of a node that dies, if that is any part.
 fn leave(death: Death, out: &mut Vec<Out>) {
     let Death::AfterSome(some) = death else { return };
@@ -329,7 +393,10 @@ fn leave(death: Death, out: &mut Vec<Out>) {
                 sent
             }
             Out::Reply(..) => 0,
-            Out::ClosedAmiss(_) | Out::CalledAmiss(..) => return true,
+            Out::ClosedAmiss(_)
+            | Out::AbortedAmiss(_)
+            | Out::CalledAmiss(..)
+            | Out::CalledEarly(_) => return true,
         };
         some >> bit & 1 != 0
     });

@@ -126,7 +126,6 @@ impl World {
         if self.has_notes(place) {
             put(Action::Step(Step::Flush(place)));
         }
-        let armed = self.armed(place);
         let may_fire = |timer: &Timer| match self.plan.patience {
             // Those who lead claim again and again: how often is bounded.
             _ if timer.leads() && self.left.ballots == 0 => false,
@@ -135,23 +134,21 @@ impl World {
             Patience::Suspicion => !timer.inquires(),
             Patience::All => self.network.is_empty(),
         };
-        for timer in armed.into_iter().filter(may_fire) {
+        self.armed(place).filter(may_fire).for_each(|timer| {
             put(Action::Step(Step::Fire(place, timer)));
-        }
+        });
     }
 
     /// The timers of a node.
-    pub fn armed(&self, place: Place) -> Vec<Timer> {
-        match place {
-            Place::Coordinator(number) => {
-                let timers = self.coordinator(number).timers.iter();
-                timers.map(|(at, timer)| Timer::Transaction(*at, *timer)).collect()
-            }
-            Place::Shard(number) => {
-                self.shard(number).timers.iter().cloned().map(Timer::Shard).collect()
-            }
-            Place::Database(_) => Vec::new(),
-        }
+    pub fn armed(&self, place: Place) -> impl Iterator<Item = Timer> {
+        let (coordinator, shard) = match place {
+            Place::Coordinator(number) => (Some(&self.coordinator(number).timers), None),
+            Place::Shard(number) => (None, Some(&self.shard(number).timers)),
+            Place::Database(_) => (None, None),
+        };
+        let of_transactions = coordinator.into_iter().flatten();
+        let of_transactions = of_transactions.map(|(at, timer)| Timer::Transaction(*at, *timer));
+        of_transactions.chain(shard.into_iter().flatten().cloned().map(Timer::Shard))
     }
 
     fn has_notes(&self, place: Place) -> bool {
@@ -247,7 +244,8 @@ impl World {
             Step::Fire(place, timer) => {
                 let in_time = self.plan.patience != Patience::All || self.network.is_empty();
                 let may_lead = !timer.leads() || self.left.ballots > 0;
-                in_time && may_lead && self.is_up(*place) && self.armed(*place).contains(timer)
+                let is_armed = || self.armed(*place).any(|armed| armed == *timer);
+                in_time && may_lead && self.is_up(*place) && is_armed()
             }
             Step::Flush(place) => self.has_notes(*place),
             Step::Restart(place) => !self.is_up(*place),

@@ -79,11 +79,12 @@ impl ShardKey {
 
 fn plain(saved: &transaction::Saved) -> transaction::Saved {
     let mut saved = saved.clone();
-    if let Some(known) = &mut saved.known
-        && let Some(Decision::Abort(reason)) = &mut known.decision
-    {
+    let Some(known) = &mut saved.known else { return saved };
+    if let Some(Decision::Abort(reason)) = &mut known.decision {
         *reason = no_reason();
     }
+    // For those who look at it only.
+    known.branches.iter_mut().for_each(|branch| branch.is_tried = false);
     saved
 }
 

@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use handfast_core::{
     id::{BranchId, RunId},
+    pact::Way,
     shard,
     transaction::{self, Known, Telling},
 };
@@ -18,6 +19,8 @@ use crate::marks::Marks;
 #[derive(Clone)]
 pub(super) struct Watched {
     pub run: RunId,
+    /// Whether acceptors choose its end.
+    pub has_acceptors: bool,
     /// Where its branches begin among the states of all.
     first: usize,
     /// The names of its branches at their participants.
@@ -93,7 +96,7 @@ impl World {
 
     /// How all branches of each run that was begun are.
     pub(super) fn states_by_run(&self) -> impl Iterator<Item = (RunId, &[(Branch, State)])> {
-        let states = |Watched { run, first, ids }: &Watched| (*run, *first..first + ids.len());
+        let states = |Watched { run, first, ids, .. }: &Watched| (*run, *first..first + ids.len());
         self.runs.iter().map(states).map(|(run, at)| (run, &self.states[at]))
     }
 
@@ -178,7 +181,10 @@ impl World {
             return;
         }
         let ids = self.branches_of(run).map(|branch| self.plan.id(branch)).collect();
-        self.runs.push(Watched { run, first: self.states.len(), ids });
+        let wish = self.plan.wish(run);
+        let has_acceptors = wish.decide == Some(Way::Paxos) && !wish.acceptors.is_empty();
+        let first = self.states.len();
+        self.runs.push(Watched { run, has_acceptors, first, ids });
         for branch in self.branches_of(run) {
             self.states.push((branch, self.ask_state(branch)));
         }

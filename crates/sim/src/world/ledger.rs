@@ -40,10 +40,14 @@ pub struct Facts {
     pub chosen: BTreeSet<(RunId, Value)>,
     /// Runs closed twice, or closed and never begun.
     pub closed_amiss: bool,
+    /// A run was aborted by what is no reason to.
+    pub aborted_amiss: bool,
     /// Two-phase message: its caller's local transaction committed, or was barred from it.
     pub local: Option<bool>,
     /// A branch that was called when it must not be, and why it must not.
     pub called_amiss: Option<(Index, &'static str)>,
+    /// A branch that was called again before its wait was over.
+    pub called_early: Option<Index>,
 }
 
 /// What callers were told.

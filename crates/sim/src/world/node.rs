@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::machines;
 use handfast_core::machine::Machine;
-use handfast_log::{Addressed, Log as _, Memory, Partition};
+use handfast_log::{Addressed, Memory, Partition};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Where a node dies within a turn.
@@ -100,7 +100,7 @@ where
         let up = self.up.as_mut().expect("a node that is down takes no turn");
         let staged = up.stage([Addressed { stream: Arc::clone(stream), input, fresh }]);
         let staged = staged.expect(OPENS);
-        if up.has_notes()
+        if staged.promises()
             && let Some((saved, _)) = up.machine(stream)
         {
             let mut unsynced = self.unsynced.iter_mut();
@@ -150,23 +150,21 @@ where
         self.release(staged, death)
     }
 
-    /// What the log says, read back: it must be what is durable.
-    pub fn replayed(&self) -> BTreeMap<Arc<str>, M::Saved> {
-        let mut disk = self.up.as_ref().map_or(&self.disk, Partition::log_ref).clone();
-        let fold = |stream: &Arc<str>| {
-            let mut saved = M::Saved::default();
-            for entry in disk.read(stream).expect(OPENS) {
-                let record = serde_json::from_str(&entry.body).expect("it was written as JSON");
-                machines::replaying(|| M::apply(&mut saved, &record));
-            }
-            (Arc::clone(stream), saved)
-        };
-        self.durable.keys().map(fold).collect()
+    /// What the log says of a machine, read back: it must be what is durable.
+    pub fn replayed(&self, stream: &str) -> M::Saved {
+        let disk = self.up.as_ref().map_or(&self.disk, Partition::log_ref);
+        let mut saved = M::Saved::default();
+        for text in disk.texts(stream) {
+            let record = serde_json::from_str(text).expect("it was written as JSON");
+            machines::replaying(|| M::apply(&mut saved, &record));
+        }
+        saved
     }
 
     fn release(&mut self, staged: handfast_log::Staged<M>, death: Option<Death>) -> Effects<M> {
         let up = self.up.as_mut().expect("it was staged just now");
-        let before = death.is_some().then(|| (up.log().clone(), self.durable.clone()));
+        let is_lost = death == Some(Death::Unsynced);
+        let before = is_lost.then(|| (up.log().clone(), self.durable.clone()));
         let mut effects =
             up.commit(staged, 0).expect("a memory log without a bound takes everything");
         up.retire();

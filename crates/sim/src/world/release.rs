@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use handfast_core::{
-    id::RequestId,
+    id::{RequestId, RunId},
     pact::{self, Word},
     shard::{self, Inquired},
-    transaction::{AckWhen, Answer, Decision, Input},
+    transaction::{AckWhen, Answer, Decision, Input, Known, Saved},
     vote::{Ack, Proof, Reply, Vote},
 };
 
@@ -101,8 +101,12 @@ impl World {
         match out {
             Out::Reply(transaction, request, answer) => self.hear(transaction, request, &answer),
             Out::ClosedAmiss(transaction) => self.ledger_mut(transaction).closed_amiss = true,
+            Out::AbortedAmiss(transaction) => self.ledger_mut(transaction).aborted_amiss = true,
             Out::CalledAmiss(branch, why) => {
                 self.ledger_mut(branch.transaction()).called_amiss = Some((branch.index, why));
+            }
+            Out::CalledEarly(branch) => {
+                self.ledger_mut(branch.transaction()).called_early = Some(branch.index);
             }
             Out::Send(packet) => {
                 if let Message::Peer(from, _, message) = &*packet {
@@ -133,19 +137,25 @@ impl World {
 
     /// The first decision of each transaction that is durable.
     fn note_decisions(&mut self, number: u8) {
-        for transaction in 0..self.plan.transactions.len() {
-            let own = self.plan.transactions[transaction].coordinator == number;
-            if own && self.ledger.facts[transaction].decided.is_none() {
-                let known = self.durably_known(transaction);
-                let decided = known.and_then(|known| {
-                    let decision = known.decision.as_ref()?;
-                    Some((known.run, *decision == Decision::Commit))
-                });
-                if decided.is_some() {
-                    self.ledger_mut(transaction).decided = decided;
-                }
-            }
+        while let Some((run, committed)) = self.new_decision(number) {
+            self.ledger_mut(super::transaction(run)).decided = Some((run, committed));
         }
+    }
+
+    /// A durable decision that is not noted yet.
+    fn new_decision(&self, number: u8) -> Option<(RunId, bool)> {
+        fn known<'a>((_, saved): (&Arc<str>, &'a Saved)) -> Option<&'a Known> {
+            saved.known.as_ref()
+        }
+        let decided = |known: &Known| {
+            let decision = known.decision.as_ref()?;
+            Some((known.run, *decision == Decision::Commit))
+        };
+        let is_new = |(run, _): &(RunId, bool)| {
+            self.ledger.facts[super::transaction(*run)].decided.is_none()
+        };
+        let durable = self.coordinator(number).node.all_durable();
+        durable.filter_map(known).filter_map(decided).find(is_new)
     }
 
     /// A caller, an operator or a shard is answered.
@@ -270,6 +280,14 @@ impl World {
 
     fn call_database(&mut self, number: u8, branch: Branch, call: Call, cast: Cast) {
         let fences = self.plan.fences && !self.is_wrong(Mutant::NoFence);
+        if self.is_wrong(Mutant::AnyRunCommits) && matches!(call, Call::Commit { .. }) {
+            for run in self.ledger.facts[branch.transaction()].runs.clone() {
+                let other = Branch { run, ..branch };
+                self.at_database(number, other, |database| {
+                    database.end(other, State::Committed, false)
+                });
+            }
+        }
         let message = self.at_database(number, branch, |database| {
             Some(match call {
                 Call::Prepare { one_phase } => match database.prepare(branch, cast, one_phase) {

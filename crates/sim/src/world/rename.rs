@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use handfast_core::transaction::{Index, KnownBranch, Live, Saved, Timer};
+use handfast_core::{
+    orphans::Listed,
+    transaction::{Index, KnownBranch, Live, Saved, Timer},
+};
 
 use super::{Branch, Database, Message, Packet, Place, Plan, Search, Wish, key::CoordinatorKey};
 
@@ -102,15 +105,13 @@ impl Renamed for Search {
         match self {
             Self::None => Self::None,
             Self::Listed(listed) => {
-                let mut listed: Vec<_> = listed.iter().map(|of| of.renamed(names)).collect();
-                listed.sort_unstable();
-                Self::Listed(listed)
+                Self::Listed(Listed::new(listed.iter().map(|(of, run)| (of.renamed(names), run))))
             }
             Self::Judged(judged) => {
-                let mut judged: Vec<_> =
-                    judged.iter().map(|(of, decided)| (of.renamed(names), *decided)).collect();
-                judged.sort_unstable();
-                Self::Judged(judged)
+                let judged = judged.iter();
+                Self::Judged(
+                    judged.map(|(of, decided)| (of.renamed(names), decided.copied())).collect(),
+                )
             }
         }
     }

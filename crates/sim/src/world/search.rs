@@ -1,29 +1,33 @@
-//! The search for orphans. Its order is what makes it safe: see `handfast-server`'s recovery.
+//! The search for orphans, of the production kind ([`handfast_core::orphans`]).
 
-use handfast_core::{id::RunId, transaction::Decision};
+use std::collections::BTreeMap;
+
+use handfast_core::{
+    id::RunId,
+    orphans::{Judged, Listed},
+    transaction::Decision,
+};
 
 use super::{
-    Branch, Call, Message, Place, Search, State, Wish, World,
+    Branch, Call, Coordinator, Message, Place, Search, State, Wish, World,
     plan::{self, transaction},
 };
 use crate::mutants::Mutant;
 
 impl World {
-    /// The next step of a search for orphans. Its order is what makes it safe.
+    /// The next step of a search.
     pub(super) fn search(&mut self, number: u8) {
-        let coordinator = self.coordinator(number);
-        let next = match &coordinator.search {
+        let search = std::mem::take(&mut self.coordinator_mut(number).search);
+        let next = match search {
             Search::None if self.is_wrong(Mutant::ActiveBeforePrepared) => {
                 // What is active is looked at before anything is listed: so what begins then, and
                 // is found prepared, passes for dead.
-                Search::Judged(self.judged(number, self.next_branches(number).into_iter()))
+                Search::Judged(self.judged(number, listed(self.next_branches(number))))
             }
-            Search::None => Search::Listed(self.prepared(number).collect()),
-            Search::Listed(listed) => Search::Judged(self.judged(number, listed.iter().copied())),
+            Search::None => Search::Listed(listed(self.prepared(number))),
+            Search::Listed(listed) => Search::Judged(self.judged(number, listed)),
             Search::Judged(judged) => {
-                let prepared: Vec<_> = self.prepared(number).collect();
-                let orphans = judged.iter().filter(|(branch, _)| prepared.contains(branch));
-                for (branch, decided) in orphans.copied().collect::<Vec<_>>() {
+                for (branch, decided) in judged.orphans(&self.prepared(number).collect()) {
                     let committed = decided == Some(true);
                     self.send(Message::Call(branch, Call::Orphan { committed }));
                 }
@@ -50,20 +54,17 @@ impl World {
         runs.flat_map(|run| self.branches_of(run)).collect()
     }
 
-    fn judged(
-        &self,
-        number: u8,
-        listed: impl Iterator<Item = Branch>,
-    ) -> Vec<(Branch, Option<bool>)> {
-        let active = &self.coordinator(number).active;
-        let judged = listed.filter(|branch| !active.contains(&branch.run));
+    fn judged(&self, number: u8, listed: Listed<Branch>) -> Judged<Branch, bool> {
+        let Coordinator { active, epoch, .. } = self.coordinator(number);
+        let suspects = listed.suspects(*epoch, |run| active.contains(&run));
         // What is decided is read from the log, as a search does.
-        judged.map(|branch| (branch, self.decided(branch.run))).collect()
-    }
-
-    fn decided(&self, run: RunId) -> Option<bool> {
-        let known = self.durably_known(transaction(run)).filter(|known| known.run == run)?;
-        Some(*known.decision.as_ref()? == Decision::Commit)
+        let recorded = |run| {
+            let known = self.durably_known(transaction(run)).filter(|known| known.run == run)?;
+            Some((run, known.decision.as_ref().map(|decision| *decision == Decision::Commit)))
+        };
+        let recorded: BTreeMap<RunId, Option<bool>> =
+            suspects.runs().into_iter().filter_map(recorded).collect();
+        suspects.judge(&recorded)
     }
 
     /// What is prepared of a coordinator's branches at all whom it reaches.
@@ -76,4 +77,8 @@ impl World {
         });
         prepared.map(|(branch, _)| *branch)
     }
+}
+
+fn listed(branches: impl IntoIterator<Item = Branch>) -> Listed<Branch> {
+    Listed::new(branches.into_iter().map(|branch| (branch, branch.run)))
 }

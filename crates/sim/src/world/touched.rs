@@ -1,7 +1,7 @@
 //! What may have changed since it was last looked at, so that not everything is looked at after
 //! every step.
 
-use super::{Message, World};
+use super::{Message, Place, World, transaction};
 
 /// Transactions, coordinators and shards, each a bit by its number.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,11 +22,13 @@ impl Touched {
         (0..world.plan.transactions.len()).filter(move |at| self.transactions & 1 << at != 0)
     }
 
-    /// The messages about their branches.
+    /// The messages about their branches, and between peers those about them or from those shards.
     pub fn messages(self, world: &World) -> impl Iterator<Item = &Message> {
-        let about = move |message: &&Message| {
-            let branch = message.branch();
-            branch.is_some_and(|branch| self.transactions & 1 << branch.transaction() != 0)
+        let is_of = move |run| self.transactions & 1 << transaction(run) != 0;
+        let about = move |message: &&Message| match message {
+            Message::Peer(Place::Shard(from), ..) if self.shards & 1 << from != 0 => true,
+            Message::Peer(_, _, peer) => is_of(peer.pact.run),
+            message => message.branch().is_some_and(|branch| is_of(branch.run)),
         };
         world.network.iter().map(|packet| &**packet).filter(about)
     }

@@ -147,7 +147,8 @@ impl Wish {
             kind: *kind,
             after: after.clone(),
             uses: Vec::new(),
-            patience: few(Patience::STEP),
+            // Nothing else is tried before the decision.
+            patience: if *kind == Kind::Step { few(Patience::STEP) } else { Patience::STEP },
             persistence: few(Patience::UNTIL_DONE),
         }
     }

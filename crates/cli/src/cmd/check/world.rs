@@ -11,6 +11,43 @@ use crate::{
 /// After how many effects of a turn, at most, a node may die.
 const TORN_MAX: u8 = 2;
 
+/// Refuses what says nothing about what is checked: it would be taken for checked.
+pub fn all_flags_matter(args: &Check) -> Result<(), Failure> {
+    use What::{Paxos, Published, Shards, ThreePhase, TwoPhase};
+    const WORLDS: &[What] = &[TwoPhase, Shards, ThreePhase, Paxos];
+    let absent = Check::absent(args.what);
+    let flags: [(&str, bool, &[What]); 16] = [
+        ("branches", args.branches != absent.branches, WORLDS),
+        ("faults", args.faults.is_some(), &[Paxos]),
+        ("begins", args.begins != absent.begins, WORLDS),
+        ("aborts", args.aborts != absent.aborts, WORLDS),
+        ("crashes", args.crashes != absent.crashes, WORLDS),
+        ("drops", args.drops != absent.drops, WORLDS),
+        ("duplicates", args.duplicates != absent.duplicates, WORLDS),
+        ("delays", args.delays != absent.delays, WORLDS),
+        ("cuts", args.cuts != absent.cuts, WORLDS),
+        ("ballots", args.ballots.is_some(), &[ThreePhase, Paxos]),
+        ("leaders", args.leaders != absent.leaders, &[Paxos]),
+        ("restarts", args.restarts, &[ThreePhase, Paxos]),
+        ("refines", args.refines, WORLDS),
+        ("save", args.save.is_some(), WORLDS),
+        ("states", args.states != absent.states, WORLDS),
+        ("all", args.all, &[Published]),
+    ];
+    let odd = flags.iter().find(|(_, is_said, of)| *is_said && !of.contains(&args.what));
+    odd.map_or(Ok(()), |(flag, _, of)| {
+        let of: Vec<_> = of.iter().map(ToString::to_string).collect();
+        let what = format!("--{flag} says nothing about {}", args.what);
+        let cure = format!("leave it out, or check {}", of.join(" or "));
+        Err(Failure::new(Exit::Usage, what).cure(cure))
+    })
+}
+
+/// How many acceptors may be lost.
+fn faults(args: &Check) -> u8 {
+    args.faults.unwrap_or(1)
+}
+
 pub fn plan(args: &Check) -> Result<Plan, Failure> {
     let at_databases = args.what == What::TwoPhase;
     if args.branches == 1 && !at_databases {
@@ -19,13 +56,10 @@ pub fn plan(args: &Check) -> Result<Plan, Failure> {
             "a transfer between shards has two branches or more",
         ));
     }
-    if args.what == What::Paxos && 2 * args.faults > args.branches {
-        let what = format!("{} faults need {} shards as acceptors", args.faults, 2 * args.faults);
+    let faults = faults(args);
+    if args.what == What::Paxos && 2 * faults > args.branches {
+        let what = format!("{faults} faults need {} shards as acceptors", 2 * faults);
         return Err(Failure::new(Exit::Usage, what).cure("give more --branches"));
-    }
-    if args.what != What::Paxos && args.leaders > 1 {
-        let what = "--leaders is about Paxos commit: nobody else leads beside a coordinator";
-        return Err(Failure::new(Exit::Usage, what).cure("check paxos, or leave it out"));
     }
     let place = if at_databases { Place::Database } else { Place::Shard };
     let places: Vec<_> = (0..args.branches).map(place).collect();
@@ -82,7 +116,7 @@ fn decided(args: &Check, wish: Wish) -> Wish {
         What::TwoPhase | What::Shards | What::Published => wish,
         What::ThreePhase => Wish { decide: Some(Way::ThreePhase), ..wish },
         What::Paxos => {
-            let acceptors = (0..2 * args.faults).map(Place::Shard).collect();
+            let acceptors = (0..2 * faults(args)).map(Place::Shard).collect();
             Wish { decide: Some(Way::Paxos), acceptors, ..wish }
         }
     }

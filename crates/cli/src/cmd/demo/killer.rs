@@ -1,6 +1,10 @@
 //! The one who kills, and starts again what can be started.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use handfast_example_kit::{Process, Screen};
 use rustix::process::Signal;
@@ -17,15 +21,24 @@ use crate::{args::Decide, output::span_of};
 const STOPS_MAX: usize = 50;
 const STOPPED: Duration = Duration::from_millis(20);
 
-/// Carries out the plan's kills; how many met whom. The first of two nodes is away while others
+/// Whom the kills met.
+#[derive(Default)]
+pub struct Kills {
+    /// How many.
+    pub met: BTreeMap<String, usize>,
+    /// Whether the first node left somebody in doubt, if it was killed.
+    pub left_in_doubt: Option<bool>,
+}
+
+/// Carries out the plan's kills. The first of two nodes is away while others
 /// are killed; what else dies is back before the next.
 pub async fn run(
     world: &mut World,
     plan: &Arc<Plan>,
     tellers: &Tellers,
     screen: &Screen,
-) -> Result<BTreeMap<String, usize>, String> {
-    let mut kills = BTreeMap::new();
+) -> Result<Kills, String> {
+    let mut kills = Kills::default();
     let mut back_at = None;
     for kill in &plan.kills {
         tokio::select! {
@@ -38,7 +51,11 @@ pub async fn run(
         }
         let who = match kill.victim {
             Victim::FirstNode => {
-                wait_for_doubt(world).await;
+                let left_in_doubt = waits_for_doubt(world).await;
+                kills.left_in_doubt = Some(left_in_doubt);
+                if !left_in_doubt {
+                    screen.say("nobody is in doubt: the next kill shows nothing");
+                }
                 let node = &mut world.nodes[0];
                 node.kill().await;
                 let comes_back = plan.decide == Decide::Log;
@@ -49,7 +66,7 @@ pub async fn run(
             }
             Victim::Node | Victim::Bank(_) => strike(world, kill, screen).await?,
         };
-        *kills.entry(who).or_default() += 1;
+        *kills.met.entry(who).or_default() += 1;
     }
     if back_at.is_some() {
         until(back_at).await;
@@ -59,22 +76,34 @@ pub async fn run(
 }
 
 /// Stops the first node at a moment when it leaves somebody in doubt: killed at another one, it
-/// would show nothing. After some tries, it is any moment.
-async fn wait_for_doubt(world: &World) {
+/// would show nothing. After some tries, it is any moment; whether it is such a one.
+async fn waits_for_doubt(world: &World) -> bool {
     let node = &world.nodes[0];
     for _ in 0..STOPS_MAX {
         node.signal(Signal::STOP);
-        // What it has sent arrives.
         tokio::time::sleep(STOPPED).await;
-        for bank in world.banks.iter() {
-            let in_doubt = bank.in_doubt().await.unwrap_or_default();
-            if in_doubt.iter().any(|branch| branch.starts_with(&world.first_branches)) {
-                return;
+        let before = in_doubt(world).await;
+        if !before.is_empty() {
+            // What it has sent arrives: who has not heard of it by then is left alone with it.
+            tokio::time::sleep(STOPPED).await;
+            if !before.is_disjoint(&in_doubt(world).await) {
+                return true;
             }
         }
         node.signal(Signal::CONT);
         tokio::time::sleep(STOPPED).await;
     }
+    false
+}
+
+/// The first node's branches that wait for a decision.
+async fn in_doubt(world: &World) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for bank in world.banks.iter() {
+        all.extend(bank.in_doubt().await.unwrap_or_default());
+    }
+    all.retain(|branch| branch.starts_with(&world.first_branches));
+    all
 }
 
 async fn until(at: Option<Instant>) {

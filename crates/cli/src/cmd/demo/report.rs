@@ -1,6 +1,6 @@
 //! What is said at the end.
 
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, time::Duration};
 
 use handfast_example_kit::{self as kit, Answer, Tally};
 use serde::Serialize;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     bank::Books,
     books::{disagreements, sum},
+    killer::Kills,
     plan::{FIRST_NODE_DEAD, Plan},
     world::FIRST_NODE,
 };
@@ -23,7 +24,7 @@ pub struct Story {
     pub before: i64,
     pub books: [Books; 2],
     pub answers: Vec<Answer>,
-    pub kills: BTreeMap<String, usize>,
+    pub kills: Kills,
     /// What had not settled.
     pub left: Vec<String>,
     pub longest_in_doubt: Duration,
@@ -41,6 +42,9 @@ pub struct Report {
     #[serde(flatten)]
     tally: Tally,
     longest_in_doubt_ms: u64,
+    /// Whether the first node left somebody in doubt when it was killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_in_doubt: Option<bool>,
     money_before: i64,
     money_after: i64,
     banks: [String; 2],
@@ -57,7 +61,8 @@ impl Report {
             clients: plan.clients,
             transfers: plan.transfers.len(),
             disagreements: disagreements(plan, &answers, &story.books),
-            tally: Tally::new(kit::Story { answers, kills, left, took }),
+            left_in_doubt: kills.left_in_doubt,
+            tally: Tally::new(kit::Story { answers, kills: kills.met, left, took }),
             longest_in_doubt_ms: ms(story.longest_in_doubt),
             money_before: story.before,
             money_after: story.books.iter().map(sum).sum(),
@@ -137,8 +142,12 @@ impl Comparison {
         text.push_str("\n  longest in doubt, with the same kills\n");
         let back = format!("was back after {}, since log needs it", span_of(FIRST_NODE_DEAD));
         for (report, after) in [(&self.chosen, "never came back"), (&self.log, &back)] {
-            let died = report.tally.kills.contains_key(FIRST_NODE);
-            let node = format!("{FIRST_NODE} {}", if died { after } else { "was not killed" });
+            let met = match report.left_in_doubt {
+                Some(true) => after.to_owned(),
+                Some(false) => format!("{after}, but left nobody in doubt: run it again"),
+                None => "was not killed".into(),
+            };
+            let node = format!("{FIRST_NODE} {met}");
             let longest = span(report.longest_in_doubt_ms);
             let _ = writeln!(text, "    {:12} {longest:>10}   {node}", report.decide);
         }

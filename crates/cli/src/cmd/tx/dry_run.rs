@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 use handfast_client::{
     Command, Handfast,
     wire::{
-        Branch, BranchKind, BranchState, BranchView, Call, CallView, DryRun, State, Transaction,
+        Branch, BranchKind, BranchState, BranchView, Call, CallView, DryRun, Outcome, State,
+        Transaction,
     },
 };
 
@@ -159,18 +160,21 @@ fn undo(b: &BranchView) -> String {
 fn effect(line: &str, t: &Transaction) -> Option<String> {
     let words: Vec<&str> = line.split(' ').collect();
     let place = words.get(2).and_then(|word| branch(word, t));
+    let why = line.split_once(" is not called: ").map(|(_, why)| why);
     match (words.as_slice(), place) {
         (["arm" | "reply" | "close" | "alarm", ..], _) => None,
         ([verb, _, _, "at", resource, ..], Some(b)) => {
-            let call = b.calls.iter().find(|call| call.verb == *verb);
+            let verb = if *verb == "reserve" { "try" } else { *verb };
+            let call = b.calls.iter().find(|call| call.verb == verb);
             let call = call.map(|call| format!(": {}", call.call)).unwrap_or_default();
-            Some(format!("{verb} {} at {resource}{call}", b.name))
+            let not = why.map(|why| format!(" cannot be called, for {why}")).unwrap_or_default();
+            Some(format!("{verb} {} at {resource}{call}{not}", b.name))
         }
         _ => Some(line.into()),
     }
 }
 
-/// What a decision leads to beyond its first effects.
+/// What comes beyond the first effects: what a decision leads to, and what leads to one.
 fn later(dry: &DryRun, t: &Transaction) -> Vec<String> {
     let decided = |word: &str| dry.records.iter().any(|record| record.starts_with(word));
     let is_named = |at: usize| {
@@ -178,23 +182,32 @@ fn later(dry: &DryRun, t: &Transaction) -> Vec<String> {
         dry.effects.iter().any(|effect| effect.split(' ').nth(2) == Some(&place))
     };
     let others = t.branches.iter().enumerate().filter(|(at, _)| !is_named(*at)).map(|(_, b)| b);
+    let others: Vec<_> = others.collect();
+    let undone = |b: &&&BranchView| {
+        b.kind == BranchKind::Step && matches!(b.state, BranchState::Done | BranchState::Working)
+    };
+    let undos = || others.iter().filter(undone).rev().map(|b| undo(b));
+    let deliver = |b: &&BranchView| format!("deliver {} at {}", b.name, b.resource);
+    let is_delivery = |b: &&&BranchView| b.kind == BranchKind::Deliver;
+    let deliveries = || others.iter().filter(is_delivery).map(deliver);
     if decided("Decided abort") {
-        let done = others.filter(|b| {
-            b.kind == BranchKind::Step
-                && matches!(b.state, BranchState::Done | BranchState::Working)
-        });
-        return done.map(undo).rev().collect();
+        return undos().collect();
     }
     if decided("Decided commit") {
-        let waits = others.filter(|b| b.kind == BranchKind::Deliver);
-        return waits.map(|b| format!("deliver {} at {}", b.name, b.resource)).collect();
+        return deliveries().collect();
     }
-    let waits: Vec<_> = others
-        .filter(|b| b.state == BranchState::Waiting && b.kind != BranchKind::Deliver)
-        .collect();
-    let names = waits.iter().map(|b| b.name.as_str()).collect::<Vec<_>>().join(", ");
-    match waits.is_empty() {
-        true => Vec::new(),
-        false => vec![format!("{names}, then the decision")],
+    if t.outcome != Outcome::Unknown || t.state == State::Deciding {
+        return Vec::new();
     }
+    let is_waiting =
+        |b: &&&BranchView| b.state == BranchState::Waiting && b.kind != BranchKind::Deliver;
+    let waits: Vec<_> = others.iter().filter(is_waiting).map(|b| b.name.as_str()).collect();
+    let first =
+        if waits.is_empty() { String::new() } else { format!("{}, then ", waits.join(", ")) };
+    let votes = t.branches.iter().any(|b| b.kind == BranchKind::Prepare);
+    let when = if votes { " when all have voted" } else { "" };
+    let mut lines = vec![format!("{first}the decision{when}")];
+    lines.extend(deliveries().map(|line| format!("if that is to commit: {line}")));
+    lines.extend(undos().map(|line| format!("if that is to abort: {line}")));
+    lines
 }

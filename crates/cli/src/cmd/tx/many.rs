@@ -96,7 +96,7 @@ async fn pages(
     let doing = if bulk.dry_run { "looking" } else { "telling" };
     bulk.filter.limit = Some(if bulk.dry_run { LOOKED_AT } else { TOLD });
     let mut all = BulkDone::default();
-    let mut ticker = Ticker::new(output, None);
+    let mut ticker = Ticker::new(output);
     loop {
         let page = word.say(hf, bulk.clone()).await.map_err(|error| {
             let told = all.taken.len();
@@ -106,6 +106,7 @@ async fn pages(
             Failure::from(error)
         })?;
         all.taken.extend(page.taken);
+        all.already.extend(page.already);
         all.refused.extend(page.refused);
         let _ = ticker
             .tick(|| format!("{doing}: {} taken, {} refused", all.taken.len(), all.refused.len()));
@@ -143,7 +144,7 @@ fn confirm(word: &Word, looked: &BulkDone) -> Result<(), Failure> {
 fn report(done: &BulkDone, word: &Word, only_looked: bool, output: &Output) -> Exit {
     output.data(done, |done| {
         let (taken, verb) = (done.taken.len(), word.name());
-        let refuse = refused(&done.refused);
+        let refuse = refused(done, word);
         if !only_looked {
             return format!("{verb}: {taken} took it{refuse}\n{}", reasons(&done.refused));
         }
@@ -153,11 +154,12 @@ fn report(done: &BulkDone, word: &Word, only_looked: bool, output: &Output) -> E
     if done.refused.is_empty() { Exit::Ok } else { Exit::No }
 }
 
-fn refused(refused: &BTreeMap<String, String>) -> String {
-    match refused.len() {
-        0 => String::new(),
-        many => format!(", {many} not"),
-    }
+fn refused(done: &BulkDone, word: &Word) -> String {
+    let already = if matches!(word, Word::Commit) { "committed" } else { "aborted" };
+    let already = format!("already {already}");
+    let counts = [(done.refused.len(), "not"), (done.already.len(), already.as_str())];
+    let counts = counts.iter().filter(|(many, _)| *many > 0);
+    counts.map(|(many, what)| format!(", {many} {what}")).collect()
 }
 
 fn reasons(refused: &BTreeMap<String, String>) -> String {

@@ -70,6 +70,9 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
     match t.state {
         State::Preparing => "Not decided: it waits for votes.".into(),
         State::Running => "Not decided: its steps are being done.".into(),
+        State::Held if waiting(t).any(|b| b.kind != BranchKind::Deliver) => {
+            "Not decided: it waits for a word, and then for what is still to come.".into()
+        }
         State::Held => "Not decided: all is done or voted yes; it waits for a word.".into(),
         State::Deciding if t.decide != Decide::Log => {
             "Not decided as far as the node knows: it waits for its shards and acceptors.".into()
@@ -97,6 +100,11 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
                 .into()
         }
     }
+}
+
+/// Whose turn has not come.
+fn waiting(t: &Transaction) -> impl Iterator<Item = &BranchView> {
+    t.branches.iter().filter(|b| b.state == BranchState::Waiting)
 }
 
 /// A branch that was finished against the decision, and that nobody has dealt with.
@@ -138,7 +146,7 @@ fn branches(branches: &[BranchView], now_ms: u64) -> String {
             right_before(b, branches).join(", "),
             b.resource.clone(),
             branch_word(b.state).into(),
-            b.attempts.to_string(),
+            if b.attempts == 0 { "-".into() } else { b.attempts.to_string() },
             b.next_attempt_at_ms.map_or("-".into(), |at| soon(at, now_ms)),
             b.last_answer.clone().unwrap_or_default(),
         ]
@@ -193,6 +201,7 @@ fn branch_word(state: BranchState) -> &'static str {
         BranchState::Done => "done",
         BranchState::Undone => "undone",
         BranchState::Skipped => "skipped",
+        BranchState::NotDone => "not done",
         BranchState::Prepared => "prepared",
         BranchState::ReadOnly => "read only",
         BranchState::Refused => "said no",
@@ -248,9 +257,9 @@ fn detail(entry: &TimelineEntry) -> String {
     };
     let mut text = match entry.tries {
         Some(tries) if tries > 1 => {
-            format!("{call}, {tries} tries, the last answered after {took_ms} ms")
+            format!("{call}, {tries} tries, the last took {took_ms} ms")
         }
-        _ => format!("{call}, answered after {took_ms} ms"),
+        _ => format!("{call}, took {took_ms} ms"),
     };
     if !entry.detail.is_empty() {
         let _ = write!(text, ": {}", entry.detail);

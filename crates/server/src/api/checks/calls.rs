@@ -134,7 +134,8 @@ impl Rules {
         let line = call.call.split_once(' ');
         let Some((method, path)) = line.filter(|(method, _)| METHODS.contains(method)) else {
             let detail = format!("`{field}` is {:?}", call.call);
-            return Err(Problem::new(&codes::BAD_CALL, detail));
+            let cure = "Write a method and a path, such as `POST /bookings`.";
+            return Err(Problem::new(&codes::BAD_CALL, detail).cure(cure));
         };
         let headers = call.headers.iter().map(|(name, value)| (name.clone(), value.clone()));
         let body = call.body.as_ref().map(Json::to_string).unwrap_or_default();
@@ -152,7 +153,8 @@ impl Rules {
         let bad = |why: String| Problem::new(&codes::BAD_CALL, format!("`{field}`: {why}"));
         let max = self.limits.text_bytes_max;
         if body.len() > max {
-            return Err(bad(format!("its body has {} bytes; the limit is {max}", body.len())));
+            let why = format!("its body has {} bytes; the limit is {max}", body.len());
+            return Err(bad(why).cure("Send less, or raise `limits.text_bytes_max`."));
         }
         let call = Call { method: method.into(), path: path.into(), headers, body };
         check_call(&call).map_err(bad)?;

@@ -8,6 +8,8 @@ use handfast_core::{
     work::Work,
 };
 
+use super::not_done::NotDone;
+
 /// A branch of a run of which nothing is recorded.
 pub(super) fn voting(name: &str, resource: &str, vote: Option<&Vote>, id: String) -> BranchView {
     bare(name, resource, id, prepares(vote))
@@ -37,8 +39,12 @@ pub(super) fn known(known: &Known, live: &Live, at: Index, id: String) -> Branch
     let mut view = bare(&branch.name, &branch.resource, id, state);
     view.attempts = telling.map_or(0, attempts);
     view.last_answer = telling.and_then(|telling| telling.last_answer.clone());
-    if let Fate::Heuristic(detail) | Fate::Stuck(detail) = &branch.fate {
-        view.last_answer.get_or_insert_with(|| detail.clone());
+    match &branch.fate {
+        Fate::Stuck(_) if is_under_way(telling) => {}
+        Fate::Heuristic(detail) | Fate::Stuck(detail) => {
+            view.last_answer.get_or_insert_with(|| detail.clone());
+        }
+        Fate::Open | Fate::Applied | Fate::Resolved { .. } => {}
     }
     if let Some(plan) = &known.plan {
         let voted = match voting.and_then(|voting| voting.vote(at)) {
@@ -58,7 +64,7 @@ fn undecided(voting: &Voting, at: Index, fate: &Fate, telling: Option<&Telling>)
         (Kind::Deliver, _) => BranchState::Waiting,
         (Kind::Step, Some(Vote::Yes(_))) => BranchState::Done,
         (_, None) if !is_begun => BranchState::Waiting,
-        (_, None) if matches!(fate, Fate::Stuck(_)) => BranchState::Stuck,
+        (_, None) if is_stuck(fate, telling) => BranchState::Stuck,
         (_, vote) => prepares(vote),
     }
 }
@@ -69,7 +75,7 @@ fn told(known: &Known, branch: &KnownBranch, at: Index, telling: Option<&Telling
         || branch.fate == Fate::Applied
         || telling.is_some_and(|telling| telling.is_finished);
     let is_told = telling.is_some_and(|telling| telling.is_asked || attempts(telling) > 0);
-    let is_stuck = matches!(branch.fate, Fate::Stuck(_));
+    let is_stuck = is_stuck(&branch.fate, telling);
     match (known.kind(at), branch.vote) {
         (Kind::Deliver, _) if matches!(known.decision, Some(Decision::Abort(_))) => {
             BranchState::Skipped
@@ -79,9 +85,10 @@ fn told(known: &Known, branch: &KnownBranch, at: Index, telling: Option<&Telling
         (Kind::Deliver, _) if !is_told => BranchState::Waiting,
         (Kind::Deliver, _) => BranchState::InDoubt,
         (_, Voted::ReadOnly) => BranchState::ReadOnly,
-        (Kind::Prepare | Kind::Step, Voted::No) => match refused(known, branch) {
-            true => BranchState::Refused,
-            false => BranchState::Skipped,
+        (Kind::Prepare | Kind::Step, Voted::No) => match not_done(known, branch, at) {
+            NotDone::Refused => BranchState::Refused,
+            NotDone::NotBegun => BranchState::Skipped,
+            NotDone::Declared | NotDone::NotCalled | NotDone::NotReached => BranchState::NotDone,
         },
         (Kind::Step, vote) if !known.concerns(at) => match vote {
             Voted::Yes => BranchState::Done,
@@ -100,14 +107,31 @@ fn attempts(telling: &Telling) -> u32 {
     telling.tries.saturating_add(telling.unsent)
 }
 
-/// Whether a branch that voted no was asked at all: with a plan, others may not have been.
-fn refused(known: &Known, branch: &KnownBranch) -> bool {
-    match &known.decision {
-        Some(Decision::Abort(reason)) if known.plan.is_some() => {
-            reason.branch.as_ref() == Some(&branch.name)
-        }
-        _ => true,
-    }
+/// What waits for an operator is tried again all the same: meanwhile nobody need look.
+fn is_stuck(fate: &Fate, telling: Option<&Telling>) -> bool {
+    matches!(fate, Fate::Stuck(_)) && !is_under_way(telling)
+}
+
+fn is_under_way(telling: Option<&Telling>) -> bool {
+    telling.is_some_and(|telling| telling.is_asked)
+}
+
+/// How a branch that voted no, or could not, came to that.
+fn not_done(known: &Known, branch: &KnownBranch, at: Index) -> NotDone {
+    let reason = match &known.decision {
+        Some(Decision::Abort(reason)) => Some(reason),
+        Some(Decision::Commit) | None => None,
+    };
+    // Without a plan all are asked at once.
+    let Some(plan) = &known.plan else {
+        return match NotDone::of(&branch.name, reason, false, false) {
+            NotDone::NotBegun => NotDone::Refused,
+            not_done => not_done,
+        };
+    };
+    let planned = plan.branches.get(usize::from(at));
+    let is_called = planned.is_some_and(|planned| matches!(planned.work, Work::Calls(_)));
+    NotDone::of(&branch.name, reason, is_called, branch.is_tried)
 }
 
 fn place(view: &mut BranchView, known: &Known, plan: &Plan, at: Index) {
@@ -141,6 +165,7 @@ fn bare(name: &str, resource: &str, id: String, state: BranchState) -> BranchVie
         output: None,
         last_answer: None,
         next_attempt_at_ms: None,
+        waits_for: None,
         calls: Vec::new(),
     }
 }

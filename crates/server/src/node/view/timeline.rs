@@ -1,9 +1,13 @@
 //! What the log remembers of a transaction, in order.
 
-use handfast_client::wire::{self, BranchKind};
-use handfast_core::transaction::{Case, Decision, Index, Record, Tried, Voted};
+use handfast_client::wire::{self, BranchKind, BranchState};
+use handfast_core::{
+    plan::{Kind, Part, Plan},
+    transaction::{Case, CaseBranch, Decision, Index, Reason, Record, Tried, Voted},
+};
 use handfast_log::Entry;
 
+use super::{message, not_done::NotDone};
 use crate::node::{attempts::Attempt, metrics::Call};
 
 /// Most of an output that a timeline shows.
@@ -14,13 +18,42 @@ pub(in crate::node) fn add_timeline(view: &mut wire::Transaction, entries: &[Ent
     for entry in entries {
         let Ok(record) = serde_json::from_str::<Record>(&entry.body) else { continue };
         let mut lines = Vec::new();
-        if let Record::Decided { case, .. } = &record {
+        if let Record::Decided { decision, case } = &record {
             view.decided_at_ms = Some(entry.at_ms);
-            lines.extend(case.iter().flat_map(|case| ended(view, case)));
+            lines.extend(case.iter().flat_map(|case| ended(view, case, because(decision))));
+            lines.extend(because(decision).and_then(declared));
         }
         lines.push(told(view, record));
         view.timeline.extend(lines.into_iter().map(|line| line.at(entry)));
     }
+    for branch in view.branches.iter_mut().filter(|branch| is_settled(branch.state)) {
+        let of_branch = |line: &&wire::TimelineEntry| line.branch.as_ref() == Some(&branch.name);
+        let tries = view.timeline.iter().rev().filter(of_branch).find_map(|line| line.tries);
+        branch.attempts = tries.unwrap_or_default();
+    }
+}
+
+/// Nothing is asked of it any more, or only for something else.
+fn is_settled(state: BranchState) -> bool {
+    !matches!(
+        state,
+        BranchState::Waiting | BranchState::Working | BranchState::InDoubt | BranchState::Stuck
+    )
+}
+
+/// Why it was aborted, if it was.
+fn because(decision: &Decision) -> Option<&Reason> {
+    match decision {
+        Decision::Commit => None,
+        Decision::Abort(reason) => Some(reason),
+    }
+}
+
+/// An operator said that a step is not done, and so it was aborted.
+fn declared(reason: &Reason) -> Option<Line> {
+    let is_declared = reason.refusal.code == "declared_undone";
+    let line = || Line::of("declared undone", reason.branch.clone(), message(reason));
+    is_declared.then(line)
 }
 
 /// What a timeline says of a record.
@@ -55,16 +88,20 @@ impl Line {
     }
 }
 
+/// What the one who was asked back said.
+const ASKED_BACK: &str = "its caller's word did not come; its local transaction has committed";
+
 fn told(view: &wire::Transaction, record: Record) -> Line {
     let name = |at: Index| view.branches.get(usize::from(at)).map(|branch| branch.name.clone());
     match record {
-        Record::Delegated(case) => Line::of("delegated", None, votes(&case)),
+        Record::Delegated(case) => Line::of("delegated", None, fates(view, &case, None)),
         Record::Decided { decision, case } => {
-            let votes = case.as_ref().map(votes).unwrap_or_default();
-            match decision {
-                Decision::Commit => Line::of("decided to commit", None, votes),
+            let all = case.as_ref().map(|case| fates(view, case, because(&decision)));
+            let all = all.unwrap_or_default();
+            match &decision {
+                Decision::Commit => Line::of("decided to commit", None, all),
                 Decision::Abort(reason) => {
-                    let detail = format!("{}; {votes}", reason.refusal.message);
+                    let detail = format!("{}; {all}", message(reason));
                     Line::of("decided to abort", None, detail.trim_end_matches("; "))
                 }
             }
@@ -74,21 +111,24 @@ fn told(view: &wire::Transaction, record: Record) -> Line {
         }
         Record::Stuck { branch, detail } => Line::of("stuck", name(branch), detail),
         Record::Resolved { branch, committed, reason } => {
-            let saw = if committed { "committed" } else { "aborted" };
-            Line::of("resolved", name(branch), format!("as {saw}: {reason}"))
+            let (what, detail) = resolved(view, branch, committed, reason);
+            Line::of(what, name(branch), detail)
         }
         Record::Begun { pact, plan, .. } => {
             let pact = pact.map(|pact| pact.to_string());
-            let detail = pact.or(plan.map(|plan| plan.to_string()));
+            let detail = pact.or(plan.map(|plan| planned(view, &plan)));
             Line::of("begun", None, detail.unwrap_or_default())
         }
         Record::Added { name, resource, planned } => {
-            Line::of("added", Some(name), format!("{} at {resource}", planned.part))
+            let part = part(view, &planned.part, "");
+            Line::of("added", Some(name), format!("{part} at {resource}"))
         }
         Record::Sealed => Line::of("sealed", None, "no branch is added any more"),
-        Record::Done { branch, output, declared, tried } => {
-            let declared = declared.map(|reason| format!("declared: {reason}"));
-            let detail = declared.unwrap_or_else(|| bounded(output.0));
+        Record::Done { branch, declared: Some(reason), .. } => {
+            Line::of("declared done", name(branch), reason)
+        }
+        Record::Done { branch, output, tried, .. } => {
+            let detail = bounded(output.0);
             let reserves = view.branches.get(usize::from(branch)).is_some_and(is_reservation);
             let (what, call) = if reserves { ("voted yes", Call::Try) } else { ("done", Call::Do) };
             Line::of(what, name(branch), detail).after(call, tried)
@@ -97,9 +137,12 @@ fn told(view: &wire::Transaction, record: Record) -> Line {
             let (what, call) = applied(view, branch);
             Line::of(what, name(branch), "").after(call, tried)
         }
+        Record::AskedBack => Line::of("asked back", None, ASKED_BACK),
         Record::AskStuck { detail } => Line::of("asking back is stuck", None, detail),
         Record::Edited { branch, reason, .. } => Line::of("edited", name(branch), reason),
-        Record::PreCommitted { case, .. } => Line::of("precommitted", None, votes(&case)),
+        Record::PreCommitted { case, .. } => {
+            Line::of("precommitted", None, fates(view, &case, None))
+        }
         Record::Claimed { ballot } => Line::of("claimed", None, ballot.to_string()),
         Record::Promised { ballot } => Line::of("promised", None, ballot.to_string()),
         Record::Accepted { proposal } => Line::of("accepted", None, proposal.to_string()),
@@ -109,24 +152,68 @@ fn told(view: &wire::Transaction, record: Record) -> Line {
 
 /// What was asked before the decision, and has no record of its own: what branches that prepare
 /// voted, and the ends of steps that are not done.
-fn ended(view: &wire::Transaction, case: &Case) -> Vec<Line> {
-    let line = |(at, branch): (Index, &wire::BranchView)| {
-        let told = &case.branches.get(usize::from(at))?;
-        let (what, call) = match (branch.kind, told.vote) {
-            (BranchKind::Step, Voted::No) => ("not done", Call::Do),
-            (BranchKind::Step, _) => ("not known to be done", Call::Do),
-            (_, Voted::Yes) => ("voted yes", asked(branch)),
-            (_, Voted::ReadOnly) => ("read only", asked(branch)),
-            (_, Voted::No) => ("voted no", asked(branch)),
-            (_, Voted::Unknown) => ("vote not known", asked(branch)),
-        };
-        Some(Line::of(what, Some(branch.name.clone()), "").after(call, Some(told.tried?)))
+fn ended(view: &wire::Transaction, case: &Case, reason: Option<&Reason>) -> Vec<Line> {
+    let line = |(branch, told): (&wire::BranchView, &CaseBranch)| {
+        let tried = told.tried?;
+        let line = Line::of(fate(branch, told, reason)?, Some(branch.name.clone()), "");
+        Some(match not_done(branch, told, reason) {
+            // Nothing was asked.
+            Some(NotDone::NotCalled) => line,
+            // An operator knows it; what was tried did not say.
+            Some(NotDone::Declared) => {
+                Line { what: "not known to be done", ..line }.after(asked(branch), Some(tried))
+            }
+            _ => line.after(asked(branch), Some(tried)),
+        })
     };
-    (0..).zip(&view.branches).filter_map(line).collect()
+    view.branches.iter().zip(&case.branches).filter_map(line).collect()
 }
 
 fn asked(branch: &wire::BranchView) -> Call {
-    if is_reservation(branch) { Call::Try } else { Call::Prepare }
+    match branch.kind {
+        BranchKind::Step => Call::Do,
+        _ if is_reservation(branch) => Call::Try,
+        BranchKind::Prepare | BranchKind::Deliver => Call::Prepare,
+    }
+}
+
+/// How all branches stood when it was decided.
+fn fates(view: &wire::Transaction, case: &Case, reason: Option<&Reason>) -> String {
+    let branches = view.branches.iter().zip(&case.branches);
+    let each = branches.filter_map(|(branch, told)| {
+        Some(format!("{} {}", branch.name, fate(branch, told, reason)?))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// How a branch stood when it was decided; a delivery had nothing to say, and a step does not vote.
+fn fate(
+    branch: &wire::BranchView,
+    told: &CaseBranch,
+    reason: Option<&Reason>,
+) -> Option<&'static str> {
+    let is_step = branch.kind == BranchKind::Step;
+    Some(match (told.vote, not_done(branch, told, reason)) {
+        _ if branch.kind == BranchKind::Deliver => return None,
+        (_, Some(not_done)) => not_done.word(is_step),
+        (Voted::Yes, _) if is_step => "done",
+        (Voted::Yes, _) => "voted yes",
+        (Voted::ReadOnly, _) => "read only",
+        (Voted::No, _) => "voted no",
+        (Voted::Unknown, _) if is_step => "not known to be done",
+        (Voted::Unknown, _) => "vote not known",
+    })
+}
+
+/// How a branch of what was aborted came to nothing, if it did.
+fn not_done(
+    branch: &wire::BranchView,
+    told: &CaseBranch,
+    reason: Option<&Reason>,
+) -> Option<NotDone> {
+    let reason = reason.filter(|_| told.vote == Voted::No)?;
+    let (is_called, is_tried) = (!branch.calls.is_empty(), told.tried.is_some());
+    Some(NotDone::of(&branch.name, Some(reason), is_called, is_tried))
 }
 
 fn is_reservation(branch: &wire::BranchView) -> bool {
@@ -158,7 +245,7 @@ pub(in crate::node) fn add_attempts(view: &mut wire::Transaction, attempts: &[At
         let branch = branch.map(|branch| branch.name.clone());
         let mut detail = attempt.call.name().to_owned();
         detail += &match attempt.took_ms() {
-            Some(ms) => format!(", answered after {ms} ms"),
+            Some(ms) => format!(", took {ms} ms"),
             None => ", not answered yet".into(),
         };
         if let Some(fault) = &attempt.answer {
@@ -178,15 +265,41 @@ pub(in crate::node) fn add_attempts(view: &mut wire::Transaction, attempts: &[At
     view.timeline.sort_by_key(|entry| entry.at_ms);
 }
 
-fn votes(case: &Case) -> String {
-    let vote = |vote| match vote {
-        Voted::Yes => "voted yes",
-        Voted::ReadOnly => "read only",
-        Voted::No => "voted no",
-        Voted::Unknown => "had not voted",
+/// What an operator said of a branch. One that prepares was found so; all else is done or not.
+fn resolved(
+    view: &wire::Transaction,
+    at: Index,
+    committed: bool,
+    reason: String,
+) -> (&'static str, String) {
+    let kind = view.branches.get(usize::from(at)).map(|branch| branch.kind);
+    match (kind, committed) {
+        (Some(BranchKind::Step | BranchKind::Deliver), true) => ("declared done", reason),
+        (Some(BranchKind::Step | BranchKind::Deliver), false) => ("declared undone", reason),
+        (Some(BranchKind::Prepare) | None, true) => ("resolved", format!("as committed: {reason}")),
+        (Some(BranchKind::Prepare) | None, false) => ("resolved", format!("as aborted: {reason}")),
+    }
+}
+
+/// What is to be done: `open, step book, prepare seat after book`.
+fn planned(view: &wire::Transaction, plan: &Plan) -> String {
+    let open = plan.terms.open.then(|| String::from("open"));
+    let parts = plan.branches.iter().zip(&view.branches);
+    let parts = parts.map(|(planned, branch)| part(view, &planned.part, &branch.name));
+    open.into_iter().chain(parts).collect::<Vec<_>>().join("; ")
+}
+
+fn part(view: &wire::Transaction, part: &Part, name: &str) -> String {
+    let kind = match part.kind {
+        Kind::Prepare => "prepare",
+        Kind::Step => "step",
+        Kind::Deliver => "deliver",
     };
-    let each = case.branches.iter().map(|branch| format!("{} {}", branch.name, vote(branch.vote)));
-    each.collect::<Vec<_>>().join(", ")
+    let before = part.after.iter().filter_map(|at| view.branches.get(usize::from(*at)));
+    let before: Vec<&str> = before.map(|branch| branch.name.as_str()).collect();
+    let after = if before.is_empty() { "" } else { "after" };
+    let words = [kind, name, after, &before.join(", ")];
+    words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn bounded(output: String) -> String {

@@ -1,6 +1,6 @@
 //! What a transaction waits for, as far as only this process knows it: its timers and lanes.
 
-use handfast_client::wire::{self, BranchState};
+use handfast_client::wire::{self, BranchKind, BranchState};
 use handfast_core::{
     plan::Kind,
     transaction::{Index, Known, Live, Saved, Timer},
@@ -25,10 +25,18 @@ impl Inner {
             if !matches!(branch.state, InDoubt | Working | Stuck) {
                 continue;
             }
-            branch.next_attempt_at_ms = self.runs.due_ms(run, Timer::Retry(run, at));
-            if let Some(waits) = known.and_then(|known| self.waits_in_lane(&view.gid, known, at)) {
-                branch.last_answer = Some(waits);
+            let telling = live.telling.get(usize::from(at));
+            // The timer of the try before may still run.
+            if !telling.is_some_and(|telling| telling.is_asked) {
+                branch.next_attempt_at_ms = self.runs.due_ms(run, Timer::Retry(run, at));
             }
+            // Once it is aborted, that is answered or given up before it is undone.
+            let is_doing = live.voting.is_none() && telling.is_some_and(|telling| telling.is_doing);
+            branch.waits_for = match branch.kind {
+                BranchKind::Step if is_doing => Some("its do, which is under way".into()),
+                BranchKind::Prepare if is_doing => Some("its try, which is under way".into()),
+                _ => known.and_then(|known| self.waits_in_lane(&view.gid, known, at)),
+            };
         }
         let deadline = self.runs.due_ms(run, Timer::Deadline(run));
         match &mut view.asking {
@@ -49,6 +57,6 @@ impl Inner {
         let key = lanes::key(calls).filter(|_| planned.part.kind == Kind::Deliver)?;
         let lanes = &self.resources.get(&branch.resource)?.lanes;
         let first = lanes.first_before(gid, (known.run, at), key)?;
-        Some(format!("waits for {first} (order key {key:?})"))
+        Some(format!("{first} (order key {key:?})"))
     }
 }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use handfast_client::wire::{BranchKind, BranchState, BranchView, Decide, State, Transaction};
 
-use super::{against, call_lines, clean, soon};
+use super::{against, call_lines, clean, soon, waiting};
 use crate::output::relative;
 
 pub fn lines(t: &Transaction, now_ms: u64) -> String {
@@ -85,17 +85,18 @@ fn by_itself(t: &Transaction, b: &BranchView, now_ms: u64) -> Option<String> {
         is_open && other.kind == BranchKind::Step && other.after.contains(name)
     };
     let first = t.branches.iter().find(undone_first).filter(|_| doing == "undone");
-    Some(match (b.next_attempt_at_ms.filter(|at| *at > now_ms), first) {
-        (_, Some(first)) => format!("branch {name} is undone after {}.", first.name),
-        (Some(at), None) => format!("branch {name} is tried again {}.", relative(at, now_ms)),
-        (None, None) => format!("branch {name} is being {doing} at {resource}."),
+    let again = b.next_attempt_at_ms.filter(|at| *at > now_ms);
+    Some(match (first, &b.waits_for, again) {
+        (Some(first), ..) => format!("branch {name} is undone after {}.", first.name),
+        (None, Some(first), _) => format!("branch {name} is {doing} after {}.", clean(first)),
+        (None, None, Some(at)) => format!("branch {name} is tried again {}.", relative(at, now_ms)),
+        (None, None, None) => format!("branch {name} is being {doing} at {resource}."),
     })
 }
 
 /// Whose turn has not come.
 fn later(t: &Transaction) -> Option<String> {
-    let mut waiting: Vec<_> =
-        t.branches.iter().filter(|b| b.state == BranchState::Waiting).collect();
+    let mut waiting: Vec<_> = waiting(t).collect();
     // All that come before a branch are named, so what comes later has more of them.
     waiting.sort_by_key(|b| b.after.len());
     let (last, before): (Vec<&BranchView>, Vec<_>) =
