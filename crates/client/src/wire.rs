@@ -387,8 +387,8 @@ pub enum BranchState {
     Undone,
     /// Not begun, and never will be.
     Skipped,
-    /// Not done, and never will be, though nobody refused it: no call of it arrived or could be
-    /// made, or an operator said so.
+    /// Not done, and never will be, though nobody refused it: no call of it arrived, or could be
+    /// made, none was taken, or an operator said so.
     NotDone,
     /// Voted yes.
     Prepared,

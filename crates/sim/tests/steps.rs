@@ -76,13 +76,13 @@ fn a_step_after_a_branch_that_prepares() {
     ]);
 }
 
-/// A reservation: it prepares at somebody who can list nothing, so that no search finds it. The
-/// plan must suffice.
+/// They prepare at somebody who can list nothing, so that no search finds them. The plan must
+/// suffice.
 #[test]
-fn reservations_that_nobody_can_list() {
+fn branches_that_nobody_can_list() {
     let plan = with(with_callers(steps(&[Prepare, Prepare, Step]), 1, 1), EVERY_FAULT);
     let plan = Plan { searches: Searches::Never, ..plan };
-    walk("reservations: two and a step, no search, every fault", plan).reached(&[
+    walk("prepared unlisted: two and a step, no search, every fault", plan).reached(&[
         Mark::StepsDone,
         Mark::InDoubtToCommit,
         Mark::ToldAborted,

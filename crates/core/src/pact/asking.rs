@@ -39,7 +39,8 @@ impl Asking {
     pub fn hear(&mut self, word: Word, pact: &Pact) {
         let is_member = |member: Index| usize::from(member) < pact.members.len();
         match word {
-            Word::Told { member, .. } if is_member(member) => {
+            // One that has forgotten may have said that it is prepared before.
+            Word::Told { member, .. } if is_member(member) && !self.forgotten.contains(&member) => {
                 self.prepared.insert(member);
             }
             Word::Forgotten { member, .. } if is_member(member) => {

@@ -260,6 +260,8 @@ pub struct Telling {
     /// A do or try of it was, or may have been, sent and not answered for good: unless one is known
     /// to be done, it may arrive at any time.
     pub may_be_late: bool,
+    /// The service said that it is at the do or try, and has not said since how that ended.
+    pub is_worked_on: bool,
     /// It answered that it is finished.
     pub is_finished: bool,
     /// Tries that did not succeed, since the node started.

@@ -62,7 +62,7 @@ pub struct KnownBranch {
     pub vote: Voted,
     /// What the participant wants to be told again; of a step or reservation, what it put out.
     pub proof: Proof,
-    /// A call of it was tried before the decision, whether it arrived or not. It is for those who
+    /// It is not done, and a call of it was tried, whether it arrived or not. It is for those who
     /// look at it: no machine reads it.
     pub is_tried: bool,
     /// What is known of its end.

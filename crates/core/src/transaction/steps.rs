@@ -181,6 +181,7 @@ impl Step<'_> {
             return;
         }
         (telling.is_asked, telling.is_doing) = (false, false);
+        telling.heard(&reply);
         if !matches!(reply, Reply::InProgress(_)) {
             telling.tried = Some(Tried::again(telling.tried, took_ms));
         }
@@ -200,7 +201,6 @@ impl Step<'_> {
             Reply::Done(output) => self.done(run, branch, output, None),
             Reply::Refused(refusal) => self.refused(run, branch, refusal),
             Reply::InProgress(after_ms) => {
-                self.live.telling[usize::from(branch)].may_have_arrived(How::Unknown);
                 self.do_later(run, branch, (after_ms, after_ms), "in progress".into());
             }
             Reply::Unsent(detail) => self.do_again(run, branch, Failed::unsent(detail)),
@@ -309,7 +309,7 @@ impl Step<'_> {
         let telling = &mut self.live.telling[usize::from(branch)];
         // Undoing is counted anew.
         let tried = telling.tried.take();
-        if let Reply::Unknown(_) | Reply::InProgress(_) = &reply {
+        if let Reply::Unknown(_) = &reply {
             telling.may_be_late = true;
         }
         let certainly_not = match reply {

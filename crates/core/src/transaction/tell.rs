@@ -10,7 +10,7 @@ use crate::{
     id::RunId,
     plan::{Given, Kind, Plan, Verb},
     retry,
-    vote::{Ack, Cause, Later},
+    vote::{Ack, Cause, Later, Reply},
 };
 
 impl<'a> Step<'a> {
@@ -39,11 +39,12 @@ impl<'a> Step<'a> {
         let attempt = telling.calls().saturating_add(1);
         let told = &known.branches[usize::from(branch)];
         let (run, resource, proof) = (known.run, told.resource.clone(), told.proof.clone());
-        let is_early = told.vote != Voted::Yes && telling.may_be_late;
+        let may_come = told.vote != Voted::Yes && (telling.may_be_late || telling.is_worked_on);
         let called = known.plan.as_ref().zip(verb(known, branch));
         self.out.effect(match (called, &known.decision) {
             (Some((plan, verb)), _) => {
                 let within_ms = plan.branches[usize::from(branch)].part.persistence.call_ms;
+                let is_early = may_come && matches!(verb, Verb::Undo | Verb::Cancel);
                 let given = Given { is_early, ..given(known, plan, branch, attempt) };
                 Effect::Call { run, branch, resource, verb, within_ms, given }
             }
@@ -107,7 +108,11 @@ impl<'a> Step<'a> {
             Ack::Unknown(detail) => self.try_later(known, branch, Failed::unknown(detail)),
             Ack::Unsent(detail) => self.try_later(known, branch, Failed::unsent(detail)),
             Ack::Broken(detail) => self.try_later(known, branch, Failed::broken(detail)),
-            Ack::Later(later) => self.try_later(known, branch, later.into()),
+            // Whether it took the call or not: who says so for ever needs an operator.
+            Ack::Later(later) => {
+                let failed = Failed { how: How::Unknown, ..later.into() };
+                self.try_later(known, branch, failed);
+            }
             Ack::InProgress(after_ms) => {
                 telling.last_answer = Some("in progress".into());
                 self.wait(run, branch, after_ms);
@@ -271,6 +276,16 @@ impl From<Later> for Failed {
 }
 
 impl Telling {
+    /// A do or try was answered: whether the service is at it still. What it says in the end is
+    /// about all that it was at.
+    pub(super) fn heard(&mut self, reply: &Reply) {
+        match reply {
+            Reply::InProgress(_) => (self.may_be_done, self.is_worked_on) = (true, true),
+            Reply::Done(_) | Reply::Refused(_) | Reply::Broken(_) => self.is_worked_on = false,
+            Reply::Unsent(_) | Reply::Later(_) | Reply::Unknown(_) => {}
+        }
+    }
+
     /// A do or try did not succeed: what may have come of it.
     pub(super) fn may_have_arrived(&mut self, how: How) {
         self.may_be_done |= how != How::Unsent;

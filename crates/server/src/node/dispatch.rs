@@ -209,10 +209,17 @@ impl Turn<'_> {
     }
 
     fn warn_if_stuck(&mut self, gid: &str, timer: Timer) {
-        let Timer::Retry(_, branch) = timer else { return };
         let known = self.partition.machine(gid).and_then(|(saved, _)| saved.known.as_ref());
-        if let Some(known) = known {
-            self.warned.tried_again(gid, known, branch);
+        let Some(known) = known else { return };
+        match timer {
+            Timer::Retry(_, branch) => self.warned.tried_again(gid, known, branch),
+            // A run that is forgotten is stuck in all its branches.
+            Timer::Lead(_) => {
+                for branch in (0..).take(known.branches.len()) {
+                    self.warned.tried_again(gid, known, branch);
+                }
+            }
+            Timer::Votes(_) | Timer::Deadline(_) => {}
         }
     }
 

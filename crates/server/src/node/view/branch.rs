@@ -74,7 +74,7 @@ fn told(known: &Known, branch: &KnownBranch, at: Index, telling: Option<&Telling
     let is_over = known.finished
         || branch.fate == Fate::Applied
         || telling.is_some_and(|telling| telling.is_finished);
-    let is_told = telling.is_some_and(|telling| telling.is_asked || attempts(telling) > 0);
+    let is_told = telling.is_some_and(|told| told.is_asked || told.waits || attempts(told) > 0);
     let is_stuck = is_stuck(&branch.fate, telling);
     match (known.kind(at), branch.vote) {
         (Kind::Deliver, _) if matches!(known.decision, Some(Decision::Abort(_))) => {
