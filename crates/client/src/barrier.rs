@@ -55,7 +55,11 @@ mod record;
 mod schema;
 #[allow(dead_code, reason = "each driver uses some of them")]
 mod sql;
-#[cfg(any(feature = "barrier-sqlx-postgres", feature = "barrier-sqlx-mysql"))]
+#[cfg(any(
+    feature = "barrier-sqlx-mysql",
+    feature = "barrier-sqlx-postgres",
+    feature = "barrier-sqlx-sqlite",
+))]
 mod sqlx;
 #[cfg(feature = "barrier-tokio-postgres")]
 mod tokio_postgres;
@@ -167,8 +171,8 @@ pub trait Connection {
 /// How the work of a transaction `T` uses its connection.
 pub type Ref<'t, T> = <<T as Transaction>::Connection as Connection>::Ref<'t>;
 
-/// A local transaction, as the barrier uses it. Implemented for those of sqlx (PostgreSQL, MySQL),
-/// tokio-postgres and rusqlite; implement it to use another driver, with the table that
+/// A local transaction, as the barrier uses it. Implemented for those of sqlx (PostgreSQL, MySQL,
+/// SQLite), tokio-postgres and rusqlite; implement it to use another driver, with the table that
 /// [`schema`] makes.
 pub trait Transaction {
     /// The connection that it is on, which the work gets to use.

@@ -36,5 +36,6 @@ suite! {
     rusqlite on beds::rusqlite,
     sqlx_mysql on beds::sqlx_mysql,
     sqlx_postgres on beds::sqlx_postgres,
+    sqlx_sqlite on beds::sqlx_sqlite,
     tokio_postgres on beds::tokio_postgres,
 }

@@ -12,12 +12,8 @@ use rusqlite::params;
 
 use super::{
     Call, Connection, Error, PRUNE_MAX, Row, Settled, Transaction, Verdict,
-    sql::{CLAIM, MARK, TAKE_BACK, WRITE},
+    sql::{CLAIM, MARK, PRUNE_SQLITE, TAKE_BACK, WRITE},
 };
-
-/// The oldest rows first.
-const PRUNE: &str = "DELETE FROM handfast_barrier WHERE rowid IN \
-    (SELECT rowid FROM handfast_barrier WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2)";
 
 /// [`barrier::run`](super::run), without waiting for a runtime.
 ///
@@ -103,7 +99,7 @@ impl Transaction for rusqlite::Transaction<'_> {
     }
 
     async fn prune(&mut self, before_ms: i64) -> Result<u64, Error> {
-        let gone = self.execute(PRUNE, params![before_ms, PRUNE_MAX as i64]);
+        let gone = self.execute(PRUNE_SQLITE, params![before_ms, PRUNE_MAX as i64]);
         gone.map(|gone| gone as u64).map_err(failed)
     }
 }

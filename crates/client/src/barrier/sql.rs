@@ -21,7 +21,11 @@ pub const WRITE: &str = "UPDATE handfast_barrier \
     SET begun = $1, begun_answer = $2, ended = $3, ended_answer = $4 \
     WHERE gid = $5 AND branch = $6 RETURNING calls";
 
-/// For PostgreSQL. Skips what a call works on just now: it will be young.
-pub const PRUNE: &str = "DELETE FROM handfast_barrier WHERE (gid, branch) IN \
+/// For PostgreSQL: the oldest first. Skips what a call works on just now: it will be young.
+pub const PRUNE_POSTGRES: &str = "DELETE FROM handfast_barrier WHERE (gid, branch) IN \
     (SELECT gid, branch FROM handfast_barrier WHERE seen_ms < $1 \
     ORDER BY seen_ms LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING calls";
+
+/// For SQLite: the oldest first.
+pub const PRUNE_SQLITE: &str = "DELETE FROM handfast_barrier WHERE rowid IN \
+    (SELECT rowid FROM handfast_barrier WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2)";

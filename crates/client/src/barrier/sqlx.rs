@@ -2,8 +2,8 @@
 
 #[cfg(feature = "barrier-sqlx-mysql")]
 mod mysql;
-#[cfg(feature = "barrier-sqlx-postgres")]
-mod postgres;
+#[cfg(any(feature = "barrier-sqlx-postgres", feature = "barrier-sqlx-sqlite"))]
+mod numbered;
 
 use super::{Error, Row};
 

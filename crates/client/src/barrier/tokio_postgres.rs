@@ -4,7 +4,7 @@ use tokio_postgres::types::{ToSql, Type};
 
 use super::{
     Call, Connection, Error, PRUNE_MAX, Row, Transaction,
-    sql::{CLAIM, MARK, PRUNE, TAKE_BACK, WRITE},
+    sql::{CLAIM, MARK, PRUNE_POSTGRES, TAKE_BACK, WRITE},
 };
 
 impl Connection for tokio_postgres::Client {
@@ -54,7 +54,7 @@ impl Transaction for tokio_postgres::Transaction<'_> {
     async fn prune(&mut self, before_ms: i64) -> Result<u64, Error> {
         let params: [(&(dyn ToSql + Sync), Type); 2] =
             [(&before_ms, Type::INT8), (&(PRUNE_MAX as i64), Type::INT8)];
-        let gone = self.query_typed(PRUNE, &params).await.map_err(failed)?;
+        let gone = self.query_typed(PRUNE_POSTGRES, &params).await.map_err(failed)?;
         Ok(gone.len() as u64)
     }
 }

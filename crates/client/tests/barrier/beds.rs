@@ -13,7 +13,7 @@ use std::{
 pub use self::{
     mysql::sqlx_mysql,
     postgres::{sqlx_postgres, tokio_postgres},
-    sqlite::rusqlite,
+    sqlite::{rusqlite, sqlx_sqlite},
 };
 use super::session::Session;
 

@@ -169,6 +169,47 @@ fn a_task_uses_tokio_postgres() {
     assert_eq!(bed.balance(), 5);
 }
 
+/// Duplicates at the same time, on several threads, as a service with a pool serves them.
+#[test]
+fn tasks_use_a_pool_of_sqlite() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new()
+        .filename(directory.path().join("service.db"))
+        .create_if_missing(true)
+        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let answers = runtime.block_on(async {
+        let pool = sqlx::SqlitePool::connect_with(options).await.unwrap();
+        let table = barrier::schema(barrier::Dialect::Sqlite);
+        sqlx::raw_sql(table).execute(&pool).await.unwrap();
+        let tasks: Vec<_> = (0..10).map(|n| tokio::spawn(number(pool.clone(), n))).collect();
+        let mut answers = Vec::new();
+        for task in tasks {
+            answers.push(task.await.unwrap().unwrap());
+        }
+        answers
+    });
+    let firsts = answers.iter().filter(|answer| !answer.repeated).count();
+    assert_eq!(firsts, 1);
+    assert!(answers.iter().all(|answer| answer.bytes == answers[0].bytes), "{answers:?}");
+}
+
+/// Each would answer with a number of its own.
+async fn number(pool: sqlx::SqlitePool, number: i64) -> Result<barrier::Answer> {
+    let call = Call::new("task", "b", CallKind::Do)?;
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let settled = barrier::run(&call, &mut tx, async |db| -> Result<Verdict> {
+        let number: i64 = sqlx::query_scalar("SELECT $1").bind(number).fetch_one(db).await?;
+        Ok(Verdict::Done(number.to_string().into_bytes()))
+    })
+    .await?;
+    tx.commit().await?;
+    match settled {
+        Settled::Done(answer) => Ok(answer),
+        other => Err(format!("{other:?}").into()),
+    }
+}
+
 #[test]
 fn rusqlite_needs_no_runtime() {
     let mut connection = rusqlite::Connection::open_in_memory().unwrap();
