@@ -1,9 +1,9 @@
 //! The service that kill tests kill: all it does is to write down, behind the barrier, what it was
 //! called for. It does so without a unique key, so that what happens twice shows.
 //!
-//! `/{name}` does, undoes, tries, confirms, cancels and takes deliveries, of any name; `/refused`
-//! is refused. `POST /local/{gid}` is the local transaction of a two-phase message, and any `ask`
-//! asks for it. `GET /effects/{gid}` says what happened.
+//! `/{name}` does, undoes, tries, confirms, cancels and takes deliveries, of any name, which it
+//! answers as `id`; `/refused` is refused. `POST /local/{gid}` is the local transaction of a
+//! two-phase message, and any `ask` asks for it. `GET /effects/{gid}` says what happened.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -192,7 +192,7 @@ impl Store {
 fn verdict(name: &str, kind: CallKind) -> Verdict {
     match kind {
         CallKind::Do | CallKind::Try if name == REFUSED => refused("it always is"),
-        _ => done(json!({})),
+        _ => done(json!({ "id": name })),
     }
 }
 

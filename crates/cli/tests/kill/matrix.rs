@@ -132,7 +132,7 @@ async fn story(case: &mut Case<'_>, stop: &Stop, victim: Victim) -> Result<Strin
     case.check(&answers).await?;
     let again = known("the-one", transfer.run().await.map_err(said)?)?;
     same("asked again, the answer is another", Some(answer), Some(again))?;
-    Ok(cell(found, settled))
+    Ok(cell(word(found), settled))
 }
 
 /// Starts everything; the right process gets the order to kill.
@@ -187,7 +187,7 @@ fn same(otherwise: &str, wanted: Option<bool>, got: Option<bool>) -> Result<()> 
     }
 }
 
-fn word(found: Option<bool>) -> &'static str {
+pub fn word(found: Option<bool>) -> &'static str {
     match found {
         Some(true) => "commit",
         Some(false) => "abort",
@@ -196,6 +196,6 @@ fn word(found: Option<bool>) -> &'static str {
 }
 
 /// What was found, and how long it took until nothing was in doubt.
-pub fn cell(found: Option<bool>, settled: Duration) -> String {
-    format!("{}, {} ms", word(found), settled.as_millis())
+pub fn cell(found: &str, settled: Duration) -> String {
+    format!("{found}, {} ms", settled.as_millis())
 }

@@ -2,6 +2,7 @@
 //! SIGKILL at every stop, over SQLite and over PostgreSQL.
 
 mod branch;
+mod caller;
 mod case;
 mod ledger;
 mod shapes;

@@ -1,8 +1,6 @@
 //! The branches of these transactions, and what each must have done in the end.
 
-use std::time::Duration;
-
-use handfast_client::{Transaction, wire, wire::Retry};
+use handfast_client::{Value, wire, wire::Retry};
 use handfast_example_kit::victim::REFUSED;
 use serde_json::json;
 
@@ -16,13 +14,13 @@ const RETRY: Retry = Retry {
     cap_ms: Some(500),
     call_ms: Some(5_000),
 };
-/// Until then the sender of a message has its local transaction committed, or has not.
-const ASKED_AFTER: Duration = Duration::from_millis(700);
 
 /// A branch, by the name under which the service writes it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Branch {
     Step(&'static str),
+    /// A step that is called with what step `a` has put out.
+    Fed,
     Reserve(&'static str),
     /// A reservation that is refused when the one before it has been made.
     Refused,
@@ -40,34 +38,46 @@ impl Branch {
             Self::Step(name) | Self::Reserve(name) | Self::Deliver(name) | Self::Message(name) => {
                 name
             }
+            Self::Fed => "of-a",
             Self::Refused => REFUSED,
             Self::Ledger | Self::Overdraft => "ledger",
         }
     }
 
-    pub fn add(self, to: Transaction, ledger: Option<&Ledger>) -> Transaction {
-        let (name, post) = (self.name(), format!("POST /{}", self.name()));
-        let (put, delete) = (format!("PUT /{name}"), format!("DELETE /{name}"));
+    /// It, as a part of the transaction `gid`.
+    pub fn of(self, gid: &str, ledger: Option<&Ledger>) -> wire::Branch {
+        let name = self.name();
+        let path = if self == Self::Fed { "of-{{a.id}}" } else { name };
+        let [post, put, delete] = ["POST", "PUT", "DELETE"].map(|verb| format!("{verb} /{path}"));
         let (post, put, delete) = (post.as_str(), put.as_str(), delete.as_str());
         match self {
-            Self::Step(_) => {
-                let step = to.step(name, "service", post).undo(delete);
+            Self::Step(_) | Self::Fed => {
+                let step = wire::Branch::step(name, "service", post).undo(delete);
                 step.retry(RETRY).undo_retry(RETRY)
             }
-            Self::Reserve(_) => to.reserve(name, "service", post, put, delete),
-            Self::Refused => to.reserve(name, "service", post, put, delete).after(["room"]),
-            Self::Ledger => ledger.expect("it is there if it is used").entry(to, name),
+            Self::Reserve(_) => wire::Branch::reserve(name, "service", post, put, delete),
+            Self::Refused => {
+                wire::Branch::reserve(name, "service", post, put, delete).after(["room"])
+            }
+            Self::Ledger => ledger.expect("it is there if it is used").entry(gid, name),
             Self::Overdraft => {
                 let ledger = ledger.expect("it is there if it is used");
-                ledger.overdraft(to, name).after(["room"])
+                ledger.overdraft(gid, name).after(["room"])
             }
-            Self::Deliver(_) => to.deliver(name, "service", post).retry(RETRY),
+            Self::Deliver(_) => wire::Branch::deliver(name, "service", post).retry(RETRY),
             Self::Message(_) => {
                 let path = Some(format!("/{name}"));
                 let message = wire::Message { path, ..wire::Message::new("told", json!({})) };
-                let message = to.message(name, "service", message).retry(RETRY);
-                message.ask("service", wire::Call::post("/ask")).deadline(ASKED_AFTER)
+                wire::Branch::message(name, "service", message).retry(RETRY)
             }
+        }
+    }
+
+    /// What whoever adds it is answered.
+    pub fn output(self) -> Value {
+        match self {
+            Self::Step(_) | Self::Fed => json!({ "id": self.name() }),
+            _ => Value::Null,
         }
     }
 
@@ -78,8 +88,8 @@ impl Branch {
         let allowed: &[&[&str]] = match (self, committed) {
             (Self::Refused | Self::Overdraft | Self::Step(REFUSED), _) => &[&[]],
             (Self::Ledger | Self::Deliver(_) | Self::Message(_), false) => &[&[]],
-            (Self::Step(_) | Self::Deliver(_) | Self::Message(_), true) => &[&["do"]],
-            (Self::Step(_), false) => &[&["do", "undo"]],
+            (Self::Step(_) | Self::Fed | Self::Deliver(_) | Self::Message(_), true) => &[&["do"]],
+            (Self::Step(_) | Self::Fed, false) => &[&["do", "undo"]],
             (Self::Reserve(_), true) => &[&["try", "confirm"]],
             (Self::Reserve(_), false) if was_tried => &[&["try", "cancel"]],
             (Self::Reserve(_), false) => &[&[], &["try", "cancel"]],

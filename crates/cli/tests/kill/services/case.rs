@@ -3,12 +3,8 @@
 
 use std::{collections::BTreeMap, time::Instant};
 
-use handfast_client::{Error, Handfast, Transaction, barrier::LOCAL, wire::ListFilter};
+use handfast_client::{Error, Handfast, Outcome, barrier::LOCAL, wire::ListFilter};
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
 
 use super::{
     super::{
@@ -16,12 +12,23 @@ use super::{
         process::Process, said,
     },
     branch::Branch,
+    caller::{Caller, http},
     ledger::{Ledger, Postgres},
-    shapes::{Sender, Shape, Stop},
+    shapes::{Sender, Shape, Stop, Then},
 };
 
 const GID: &str = "the-one";
 const SERVICE: &str = env!("CARGO_BIN_EXE_handfast-kill-service");
+
+/// What became of the transaction, as far as the node knows.
+#[derive(Clone, Copy, Debug)]
+enum Found {
+    Nothing,
+    /// It waits for its caller's word.
+    Open,
+    /// True if it is committed.
+    Ended(bool),
+}
 
 pub struct Case {
     shape: &'static Shape,
@@ -77,28 +84,31 @@ impl Case {
 
     async fn story(&mut self) -> Result<String> {
         self.start().await?;
-        let transaction = self.transaction();
-        let sender = send(self.shape.sender, transaction.clone(), self.service.url.clone());
-        let told = self.deaths(tokio::spawn(sender)).await?;
+        let caller = self.caller();
+        let first = caller.clone();
+        let told = self.deaths(tokio::spawn(async move { first.call().await })).await?;
         let up = Instant::now();
-        let found = match self.hf.wait(GID, SETTLED_WITHIN).await {
-            Ok(outcome) => Some(known(GID, outcome)?),
-            Err(Error::NotFound(_)) => None,
-            Err(other) => return Err(said(other)),
-        };
+        let answers = caller.answers();
+        let found = self.found(answers).await?;
         let answer = match self.shape.sender {
-            Sender::Runs => Some(known(GID, transaction.run().await.map_err(said)?)?),
-            _ => found,
+            Sender::Runs | Sender::Adds(_) => caller.call().await?,
+            _ => found.ended(),
         };
         let wanted = self.shape.commits && !self.stop.in_votes;
-        if answer != Some(wanted) || found.is_some_and(|found| found != wanted) {
+        if answer != Some(wanted) || found.ended().is_some_and(|found| found != wanted) {
             return Err(format!("found {found:?}, and then {answer:?}"));
         }
         if told.is_some_and(|told| told != wanted) {
             return Err(format!("the caller was told {told:?}"));
         }
         self.settled(up).await?;
-        let cell = matrix::cell(found, up.elapsed());
+        let cell = matrix::cell(found.word(), up.elapsed());
+        let again = caller.ask_again(&self.hf.opened(GID)).await?;
+        if again.is_some_and(|again| again != wanted) {
+            return Err(format!("asked again, the answer is {again:?}"));
+        }
+        let is_left = self.shape.sender == Sender::Adds(Then::Leaves);
+        self.keeps(if is_left { answers } else { 1 + self.shape.branches.len() }).await?;
         self.check(wanted).await?;
         Ok(cell)
     }
@@ -113,9 +123,11 @@ impl Case {
         self.node.start(order(self.stop.node).as_slice()).await
     }
 
-    fn transaction(&self) -> Transaction {
+    fn caller(&self) -> Caller {
+        let branch = |branch: &Branch| (*branch, branch.of(GID, self.ledger.as_ref()));
+        let branches = self.shape.branches.iter().map(branch).collect();
         let empty = self.hf.transaction(GID);
-        self.shape.branches.iter().fold(empty, |to, branch| branch.add(to, self.ledger.as_ref()))
+        Caller::new(self.shape.sender, empty, branches, self.service.url.clone())
     }
 
     /// Waits until those have died who are to, and starts them again: what the caller was told, if
@@ -141,6 +153,37 @@ impl Case {
         }
         let told = tokio::time::timeout(REACHED_WITHIN, sender).await;
         told.map_err(|_| "the caller was left without an answer")?.map_err(said)?
+    }
+
+    /// What the node says of it, before a caller who got so many answers asks again.
+    async fn found(&self, answers: usize) -> Result<Found> {
+        let until = Instant::now() + SETTLED_WITHIN;
+        let waits = matches!(self.shape.sender, Sender::Adds(Then::Commits | Then::Aborts));
+        let found = loop {
+            match self.hf.outcome(GID).await {
+                Ok(Outcome::Unknown(unknown)) if waits && unknown.is_held() => break Found::Open,
+                Ok(Outcome::Unknown(_)) if Instant::now() < until => {
+                    tokio::time::sleep(BETWEEN_LOOKS).await;
+                }
+                Ok(outcome) => break Found::Ended(known(GID, outcome)?),
+                Err(Error::NotFound(_)) if answers == 0 => return Ok(Found::Nothing),
+                Err(other) => return Err(said(other)),
+            }
+        };
+        self.keeps(answers).await?;
+        Ok(found)
+    }
+
+    /// All branches are there of which a caller was told who got so many answers, and each of them
+    /// once.
+    async fn keeps(&self, answers: usize) -> Result<()> {
+        let seen = self.hf.get(GID).await.map_err(said)?.branches;
+        let seen: Vec<_> = seen.iter().map(|branch| branch.name.as_str()).collect();
+        let all: Vec<_> = self.shape.branches.iter().map(|branch| branch.name()).collect();
+        match all.starts_with(&seen) && seen.len() + 1 >= answers {
+            true => Ok(()),
+            false => Err(format!("after {answers} answers its branches are {seen:?}")),
+        }
     }
 
     /// Waits until nothing is open at the node nor prepared in the database.
@@ -174,7 +217,7 @@ impl Case {
             }
         }
         let local = effects.remove(LOCAL).unwrap_or_default();
-        let is_message = self.shape.sender != Sender::Runs;
+        let is_message = self.shape.sender.has_message();
         if local != (if is_message && committed { vec!["mark"] } else { vec![] }) {
             return Err(format!("the local transaction: {local:?}, committed: {committed}"));
         }
@@ -210,33 +253,18 @@ impl Case {
     }
 }
 
-/// The caller; answers what it was told, if it waited for that.
-async fn send(sender: Sender, transaction: Transaction, service: String) -> Result<Option<bool>> {
-    if sender == Sender::Runs {
-        return known(GID, transaction.run().await.map_err(said)?).map(Some);
+impl Found {
+    fn ended(self) -> Option<bool> {
+        match self {
+            Self::Ended(committed) => Some(committed),
+            Self::Nothing | Self::Open => None,
+        }
     }
-    let message = transaction.prepare().await.map_err(said)?;
-    if sender == Sender::Forgets {
-        return Ok(None);
-    }
-    let marked = http(&service, &format!("POST /local/{GID}")).await;
-    let is_marked = marked.is_ok_and(|(status, _)| status == 200);
-    if !is_marked || sender == Sender::Marks {
-        return Ok(None);
-    }
-    known(GID, message.submit().await.map_err(said)?).map(Some)
-}
 
-/// A call of the service that is not the node's: its status and body.
-async fn http(url: &str, call: &str) -> Result<(u16, String)> {
-    let address = url.trim_start_matches("http://");
-    let mut stream = TcpStream::connect(address).await.map_err(said)?;
-    let head = "content-length: 0\r\nconnection: close\r\n\r\n";
-    let request = format!("{call} HTTP/1.1\r\nhost: {address}\r\n{head}");
-    stream.write_all(request.as_bytes()).await.map_err(said)?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.map_err(said)?;
-    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
-    Ok((status.ok_or("it was cut off")?, body.to_owned()))
+    fn word(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Nothing | Self::Ended(_) => matrix::word(self.ended()),
+        }
+    }
 }

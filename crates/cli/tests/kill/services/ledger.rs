@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use handfast_client::{Shard, ShardValue, Transaction, params, wire::KeyOp};
+use handfast_client::{
+    Shard, ShardValue, params,
+    wire::{Branch, KeyOp},
+};
 use tokio_postgres::{Client, NoTls};
 
 use super::super::{Result, process::Process, said};
@@ -55,25 +58,23 @@ impl Ledger {
     }
 
     /// Writes the transaction down. Two entries would show.
-    pub fn entry(&self, to: Transaction, branch: &str) -> Transaction {
-        let gid = to.gid().to_owned();
+    pub fn entry(&self, gid: &str, branch: &str) -> Branch {
         match self {
-            Self::Shard(_) => to.keys(branch, "ledger", vec![add(gid, 1, None)]),
+            Self::Shard(_) => add(branch, gid, 1, None),
             Self::Postgres(Postgres { schema, .. }) => {
                 let insert = format!("INSERT INTO {schema}.entry VALUES ($1)");
-                to.sql(branch, "ledger", &insert, params![gid]).expect_rows(1)
+                Branch::sql(branch, "ledger", &insert, params![gid]).expect_rows(1)
             }
         }
     }
 
     /// Is refused.
-    pub fn overdraft(&self, to: Transaction, branch: &str) -> Transaction {
-        let gid = to.gid().to_owned();
+    pub fn overdraft(&self, gid: &str, branch: &str) -> Branch {
         match self {
-            Self::Shard(_) => to.keys(branch, "ledger", vec![add(gid, -1, Some(0))]),
+            Self::Shard(_) => add(branch, gid, -1, Some(0)),
             Self::Postgres(Postgres { schema, .. }) => {
                 let delete = format!("DELETE FROM {schema}.entry WHERE gid = $1");
-                to.sql(branch, "ledger", &delete, params![gid]).expect_rows(1)
+                Branch::sql(branch, "ledger", &delete, params![gid]).expect_rows(1)
             }
         }
     }
@@ -120,8 +121,10 @@ impl Ledger {
     }
 }
 
-fn add(key: String, by: i64, min: Option<i64>) -> KeyOp {
-    KeyOp::Add { key, by, min, max: None }
+/// The branch that changes this key of a shard.
+fn add(branch: &str, key: &str, by: i64, min: Option<i64>) -> Branch {
+    let keys = Some(vec![KeyOp::Add { key: key.into(), by, min, max: None }]);
+    Branch { name: branch.into(), resource: "ledger".into(), keys, ..Branch::default() }
 }
 
 fn shard(process: &Process) -> Result<Shard> {

@@ -1,5 +1,7 @@
 //! The transactions in which somebody dies, and the stops of each.
 
+mod open;
+
 use super::branch::Branch::{self, Deliver, Ledger, Message, Overdraft, Refused, Reserve, Step};
 
 /// A transaction.
@@ -18,12 +20,23 @@ pub struct Shape {
 pub enum Sender {
     /// Runs it and waits.
     Runs,
+    /// Opens it, adds its branches one after the other, and then:
+    Adds(Then),
     /// Prepares a two-phase message, commits its own local transaction, and submits.
     Submits,
     /// The same, but is not heard of after the local transaction.
     Marks,
     /// Prepares, and is not heard of again.
     Forgets,
+}
+
+/// What the caller of an open transaction does in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    Commits,
+    Aborts,
+    /// Is not heard of again before the deadline.
+    Leaves,
 }
 
 /// Where somebody dies; the numbers of branches and of passings are those of [`Shape`].
@@ -40,6 +53,15 @@ pub struct Stop {
 impl Shape {
     pub fn uses_ledger(&self) -> bool {
         self.branches.iter().any(|branch| matches!(branch, Ledger | Overdraft))
+    }
+}
+
+impl Sender {
+    pub fn has_message(self) -> bool {
+        match self {
+            Self::Submits | Self::Marks | Self::Forgets => true,
+            Self::Runs | Self::Adds(_) => false,
+        }
     }
 }
 
@@ -84,13 +106,17 @@ const fn both_in_votes(at: &'static str, and: &'static str) -> Stop {
 }
 
 /// All of them.
-pub static SHAPES: [&Shape; 11] = [
+pub static SHAPES: [&Shape; 15] = [
     &SAGA,
     &SAGA_REFUSED,
     &RESERVATION,
     &RESERVATION_REFUSED,
     &MIXED,
     &MIXED_REFUSED,
+    &open::COMMITTED,
+    &open::ABORTED,
+    &open::REFUSED,
+    &open::LEFT,
     &SUBMITTED,
     &MARKED,
     &FORGOTTEN,
