@@ -178,6 +178,27 @@ fn runs_of_a_saga_are_listed() {
 }
 
 #[test]
+fn what_is_stuck_is_listed_with_its_branch_and_last_answer() {
+    let line = |gid: &str, stuck_at: Value| {
+        json!({ "gid": gid, "state": "aborting", "resources": ["svc"], "changed_at_ms": 1,
+                "stuck": true, "stuck_at": stuck_at })
+    };
+    let at = |branch: &str, said: &str| json!({ "branch": branch, "resource": "svc", "last_answer": said });
+    let long = format!("HTTP 400:\n{}", "x".repeat(100));
+    let asking = json!([{ "resource": "orders", "last_answer": "404" }]);
+    let lines = [
+        line("o-1", json!([at("pay", &long), at("book", "gone")])),
+        line("o-2", asking),
+        line("o-3", json!([])),
+    ];
+    let (url, _asked) = node_says(vec![(200, json!({ "transactions": lines }))]);
+    let (code, out, _) = run(&["tx", "ls", "--state", "stuck", "--server", &url]);
+    assert_eq!(code, 0);
+    let cut = format!("pay, and 1 more  HTTP 400: {}…\n", "x".repeat(50));
+    holds(&out, &["SAGA  STUCK AT         LAST ANSWER\n", &cut, "(asking orders)  404\n"]);
+}
+
+#[test]
 fn an_undo_that_names_what_is_missing_is_not_offered_a_retry() {
     let branch = |name: &str, kind: &str| {
         json!({ "name": name, "resource": "r", "kind": kind, "id": "1", "state": "stuck",

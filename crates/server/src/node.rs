@@ -326,12 +326,12 @@ impl Node {
         };
         let asked = list.clone();
         let mut page = self.read(move |reader| asked.page(reader, voting)).await?;
-        if page.transactions.iter().any(|line| line.state == wire::State::Running) {
-            let held = move |partition: &mut _| {
-                list.tell_held(partition, &mut page);
+        if page.transactions.iter().any(view::List::is_more_in_memory) {
+            let told = move |partition: &mut _| {
+                list.tell_live(partition, &mut page);
                 page
             };
-            page = self.ask(held).await?;
+            page = self.ask(told).await?;
         }
         Ok(page)
     }

@@ -47,8 +47,8 @@ use crate::api;
         api::system::readyz,
         api::system::metrics,
     ),
-    // What only a response of several operations names.
-    components(schemas(wire::BulkDone)),
+    // What no operation names as its one answer.
+    components(schemas(wire::BulkDone, wire::DryRun)),
     modifiers(&Common)
 )]
 struct Document;

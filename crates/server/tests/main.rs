@@ -6,6 +6,7 @@ mod bulk;
 mod codes;
 mod config;
 mod driver;
+mod foretold;
 mod lanes;
 mod listen;
 mod openapi;

@@ -5,8 +5,8 @@ use serde_json::{Value as Json, json};
 use crate::{
     requests::World,
     service::Service,
-    services::{AMPLE, ends},
-    steps::{over, state, step, tell, well},
+    services::{AMPLE, ends, shows},
+    steps::{over, state, step, stuck, tell, well},
 };
 
 #[tokio::test]
@@ -67,13 +67,8 @@ async fn who_is_asked_back_and_what_it_answers_is_shown() {
     let asking = asking.await;
     assert_eq!(asking["resource"], "svc");
     assert!(asking["last_answer"].as_str().unwrap().contains("404"), "{asking}");
-    let listed = async {
-        while world.get("/v1/transactions?state=stuck").await.body["transactions"][0]["gid"] != "o1"
-        {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(AMPLE, listed).await.expect("it is listed");
+    let at = lists_stuck(&world).await;
+    assert_eq!(at, json!([{ "resource": "svc", "last_answer": asking["last_answer"] }]));
     service.answer(|_| (200, Json::Null));
     world.post("/v1/transactions/o1:retry", "{}").await;
     ends(&world, "o1", "committed").await;
@@ -160,4 +155,37 @@ async fn a_path_that_is_no_text_leads_nowhere() {
     }
     let answer = world.post("/v1/transactions/%ff:commit", "").await;
     assert_eq!(answer.code(), "no_such_route");
+}
+
+/// What the only stuck transaction is stuck at, once it is listed.
+async fn lists_stuck(world: &World) -> Json {
+    let mut page = Json::Null;
+    let listed = async {
+        while page["transactions"].as_array().is_none_or(Vec::is_empty) {
+            page = world.get("/v1/transactions?state=stuck").await.body;
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(AMPLE, listed).await.expect("it is listed");
+    page["transactions"][0]["stuck_at"].clone()
+}
+
+#[tokio::test]
+async fn a_list_says_which_branch_is_stuck_and_what_it_was_answered_last() {
+    let (world, service) = stuck("s1").await;
+    let at = lists_stuck(&world).await;
+    let answer = at[0]["last_answer"].as_str().unwrap();
+    assert!(answer.contains("400"), "{at}");
+    assert_eq!(at, json!([{ "branch": "pay", "resource": "svc", "last_answer": answer }]));
+    service.answer(|_| (404, Json::Null));
+    world.post("/v1/transactions/s1:retry", "").await;
+    let is_new = |shown: &Json| shown["branches"][1]["last_answer"].to_string().contains("404");
+    shows(&world, "s1", is_new).await;
+    let at = lists_stuck(&world).await;
+    assert!(at[0]["last_answer"].as_str().unwrap().contains("404"), "{at}");
+    service.answer(|_| (200, Json::Null));
+    world.post("/v1/transactions/s1:retry", "").await;
+    ends(&world, "s1", "committed").await;
+    let all = world.get("/v1/transactions").await.body;
+    assert!(all["transactions"][0].get("stuck_at").is_none(), "{all}");
 }

@@ -24,7 +24,8 @@ use tracing::subscriber::DefaultGuard;
 pub struct World {
     pub router: Router,
     pub config: Config,
-    _dir: TempDir,
+    node: Node,
+    dir: TempDir,
 }
 
 /// What came back.
@@ -57,7 +58,17 @@ impl World {
             ("resources.shard.url".into(), format!("http://{nowhere}")),
         ];
         all.extend(flags.iter().map(|(key, value)| ((*key).into(), (*value).into())));
-        let config = Config::load(None, std::iter::empty(), &all).unwrap();
+        Self::start(dir, Config::load(None, std::iter::empty(), &all).unwrap())
+    }
+
+    /// The node once more, over its own log.
+    pub async fn restart(self) -> Self {
+        let Self { config, node, dir, .. } = self;
+        node.stop(Duration::ZERO).await;
+        Self::start(dir, config)
+    }
+
+    fn start(dir: TempDir, config: Config) -> Self {
         let for_resources = config.clone();
         let node = Node::start(NodeSettings {
             data_dir: config.data_dir.clone(),
@@ -70,7 +81,7 @@ impl World {
             on_broken: Box::new(|error| panic!("the log failed: {error}")),
         })
         .unwrap();
-        Self { router: api::router(node, &config), config, _dir: dir }
+        Self { router: api::router(node.clone(), &config), config, node, dir }
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -25,6 +25,7 @@ pub struct Heard {
     pub branch: String,
     pub key: String,
     pub attempt: String,
+    pub trace: String,
     pub content_type: String,
     pub body: Json,
 }
@@ -97,6 +98,7 @@ async fn hear(State(service): State<Service>, request: Request) -> Response {
         branch: header("handfast-branch"),
         key: header("idempotency-key"),
         attempt: header("handfast-attempt"),
+        trace: header("traceparent"),
         content_type: header("content-type"),
         body: serde_json::from_slice(&bytes).unwrap_or_default(),
     };

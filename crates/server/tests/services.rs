@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use axum::{body::Body, http::Request};
 use handfast_core::machine::Summary;
 use handfast_log::{Batch, Change, Log as _, Sqlite, SqliteOptions};
 use handfast_server::driver::now_ms;
@@ -314,6 +315,56 @@ pub async fn shows(world: &World, gid: &str, so: impl Fn(&Json) -> bool) -> Json
     let came = tokio::time::timeout(AMPLE, looks).await.is_ok();
     assert!(came, "{shown}");
     shown
+}
+
+#[tokio::test]
+async fn all_calls_of_a_transaction_have_one_traceparent() {
+    let tries = AtomicUsize::new(0);
+    let service = Service::start(move |heard| match heard.call.as_str() {
+        "POST /a" if tries.fetch_add(1, Ordering::SeqCst) == 0 => (503, Json::Null),
+        "POST /no" => (422, Json::Null),
+        _ => (200, Json::Null),
+    });
+    let service = service.await;
+    let world = world(&service).await;
+    let tell = json!({ "name": "tell", "resource": "svc", "kind": "deliver", "do": "POST /tell" });
+    let done = saga("done", vec![step("a", "svc"), tell]);
+    let undone = saga("undone", vec![step("a", "svc"), step("no", "svc")]);
+    let send = async |body: &Json, trace: &str| {
+        let request = Request::post("/v1/transactions")
+            .header("content-type", "application/json")
+            .header("traceparent", trace);
+        world.send(request.body(Body::from(body.to_string())).unwrap()).await.body
+    };
+    let callers = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    let first = send(&done, "").await;
+    assert_eq!(first["outcome"], "committed", "{first}");
+    let again = send(&done, callers).await;
+    assert_eq!(again["outcome"], "committed", "it is the same transaction: {again}");
+    // What is no trace is none.
+    assert_eq!(send(&undone, "00-0-0-00").await["code"], "service_refused");
+    service.hears(6).await;
+    let traces = |gid: &str| -> Vec<String> {
+        let heard = service.heard();
+        heard.into_iter().filter(|heard| heard.gid == gid).map(|heard| heard.trace).collect()
+    };
+    let (done, undone) = (traces("done"), traces("undone"));
+    assert_eq!((done.len(), undone.len()), (3, 3), "do, do again, deliver; do, no, undo");
+    for (made, other) in [(&done, &undone), (&undone, &done)] {
+        assert!(made.iter().all(|trace| *trace == made[0] && *trace != other[0]), "{made:?}");
+        let parts: Vec<_> = made[0].split('-').map(str::len).collect();
+        assert_eq!(parts, [2, 32, 16, 2], "{}", made[0]);
+        assert!(made[0].starts_with("00-") && made[0].ends_with("-01"), "{}", made[0]);
+    }
+    send(&saga("callers", vec![step("b", "svc")]), callers).await;
+    assert_eq!(traces("callers"), [callers]);
+    send(&json!({ "gid": "open", "open": true, "branches": [step("b", "svc")] }), "").await;
+    service.hears(8).await;
+    let world = world.restart().await;
+    world.post("/v1/transactions/open:abort", "").await;
+    ends(&world, "open", "aborted").await;
+    let [before, after] = traces("open").try_into().unwrap();
+    assert_eq!(before, after, "the do, and after the restart the undo");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What is shown of a transaction never claims what did not happen.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -57,7 +59,7 @@ async fn what_never_arrived_has_not_said_no() {
         assert!(decided.ends_with(fates), "{decided}");
         if gid == "deadline" {
             let message = shown["reason"]["message"].as_str().unwrap();
-            let waited = "it was not decided in time; it waited for gone: ";
+            let waited = "it was not decided in time; it waited for gone at away: ";
             assert!(message.starts_with(waited) && message.len() > waited.len(), "{message}");
         }
     }
@@ -78,6 +80,41 @@ async fn a_reservation_that_was_never_reached_has_not_voted() {
     assert_eq!(branch(&shown, "seat")["state"], "not-done", "{shown:#}");
     assert_eq!(line(&shown, "not reached", "seat"), "try: ", "{shown:#}");
     assert!(!shown.to_string().contains("voted"), "{shown:#}");
+}
+
+/// The second wait would have been over when it is too late.
+#[tokio::test]
+async fn a_reservation_is_tried_once_more_before_its_time_is_over() {
+    let (world, _service) = half_away().await;
+    let seat = json!({ "name": "seat", "resource": "away", "try": "POST /hold",
+        "confirm": "POST /confirm", "cancel": "DELETE /hold", "retry": { "first_ms": 800 } });
+    let body = json!({ "gid": "r1", "timeout_ms": 2_000, "branches": [seat] });
+    assert_eq!(world.post("/v1/transactions", body).await.code(), "vote_timeout");
+    let shown = world.get("/v1/transactions/r1").await.body;
+    assert_eq!(branch(&shown, "seat")["attempts"], 3, "{shown:#}");
+}
+
+/// `slow` begins when half of the time is over, so its call is under way when all of it is.
+#[tokio::test]
+async fn a_vote_timeout_names_whom_it_waited_for() {
+    let tries = AtomicUsize::new(0);
+    let (world, _service) = over(move |heard| match heard.call.as_str() {
+        "POST /quick" if tries.fetch_add(1, Ordering::SeqCst) == 0 => (500, Json::Null),
+        "POST /slow" => (0, Json::Null),
+        _ => (200, Json::Null),
+    })
+    .await;
+    let hold = |name: &str, after: Json| {
+        json!({ "name": name, "resource": "svc", "try": format!("POST /{name}"), "after": after,
+            "confirm": "POST /confirm", "cancel": "DELETE /hold", "retry": { "first_ms": 400 } })
+    };
+    let branches = json!([hold("quick", json!([])), hold("slow", json!(["quick"]))]);
+    let body = json!({ "gid": "v1", "timeout_ms": 800, "branches": branches });
+    assert_eq!(world.post("/v1/transactions", body).await.code(), "vote_timeout");
+    let reason = &world.get("/v1/transactions/v1").await.body["reason"];
+    assert_eq!(reason["branch"], "slow", "{reason}");
+    let waited = "not all voted in time; it waited for slow at svc: no answer yet";
+    assert_eq!(reason["message"], waited, "{reason}");
 }
 
 #[tokio::test]

@@ -10,8 +10,8 @@ use std::path::Path;
 use handfast_client::{
     Command, Handfast, NotDone, Outcome, Unknown,
     wire::{
-        self, Because, BeginTransaction, Branch, ListFilter, Resolve, RetryNow, TransactionLine,
-        TransactionPage,
+        self, Because, BeginTransaction, Branch, ListFilter, Resolve, RetryNow, StuckAt,
+        TransactionLine, TransactionPage,
     },
 };
 
@@ -157,16 +157,31 @@ fn lines(transactions: &[TransactionLine]) -> String {
     let now = now_ms();
     let row = |line: &TransactionLine| {
         let state = show::state_word(line.state);
-        vec![
+        let row = vec![
             line.gid.clone(),
             if line.stuck { format!("{state}, STUCK") } else { state.into() },
             relative(line.changed_at_ms, now),
             line.resources.join(", "),
             line.saga.clone().unwrap_or_default(),
-        ]
+        ];
+        row.into_iter().chain(stuck(&line.stuck_at)).collect()
     };
     let rows: Vec<_> = transactions.iter().map(row).collect();
-    table(&["GID", "STATE", "CHANGED", "RESOURCES", "SAGA"], &rows)
+    let head = ["GID", "STATE", "CHANGED", "RESOURCES", "SAGA", "STUCK AT", "LAST ANSWER"];
+    // The last two are empty most of the time.
+    let columns = if transactions.iter().all(|line| line.stuck_at.is_empty()) { 5 } else { 7 };
+    table(&head[..columns], &rows)
+}
+
+/// Which branch is stuck, and what it was answered; how many others are.
+fn stuck(stuck_at: &[StuckAt]) -> [String; 2] {
+    let Some((first, others)) = stuck_at.split_first() else { return Default::default() };
+    let StuckAt { branch, resource, last_answer } = first;
+    let mut name = branch.clone().unwrap_or_else(|| format!("(asking {resource})"));
+    if !others.is_empty() {
+        name += &format!(", and {} more", others.len());
+    }
+    [name, show::shortened(last_answer.clone())]
 }
 
 /// Tells of a transaction that is as far as it was asked to be when it was taken.

@@ -18,6 +18,9 @@ pub struct TransactionLine {
     /// True if it needs an operator.
     #[serde(default)]
     pub stuck: bool,
+    /// Where it needs an operator; absent if it does not, or if that could not be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stuck_at: Vec<StuckAt>,
     /// Its resources.
     pub resources: Vec<String>,
     /// The saga it is a run of, with its version: `order@3`.
@@ -25,6 +28,21 @@ pub struct TransactionLine {
     pub saga: Option<String>,
     /// When it last changed, in milliseconds since 1970.
     pub changed_at_ms: u64,
+}
+
+/// What of a transaction waits for an operator.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(ToSchema))]
+pub struct StuckAt {
+    /// The branch; absent if it is its caller's service, which is asked in vain whether the
+    /// caller's local transaction committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub branch: Option<String>,
+    /// Its resource.
+    pub resource: String,
+    /// The beginning of what was answered there last, as far as the node has it in mind; or else of
+    /// what was answered when it became stuck.
+    pub last_answer: String,
 }
 
 /// A page of a list, newest first.
@@ -112,14 +130,20 @@ pub struct Edit {
     pub reason: String,
 }
 
-/// What would follow from an operator's word; nothing has happened.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+/// What would follow from an operator's word, in words; nothing has happened.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct DryRun {
-    /// What would be recorded, in order.
+    /// What to think of first: a part of it would have happened, and that cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warning: Option<String>,
+    /// What would be recorded, in order, as its timeline would say it.
     pub records: Vec<String>,
-    /// What would be done then, in order.
+    /// What would leave then at once, in order.
     pub effects: Vec<String>,
+    /// What would come after that, as far as anybody can know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later: Vec<String>,
 }
 
 /// One word to many transactions.

@@ -222,7 +222,7 @@ codes! {
         "Fit them to the placeholders, or cast in the statement.";
     SQL_NOT_ALLOWED "sql_not_allowed" 422 "The statement cannot take part"
         "It would end or leave the transaction (such as COMMIT or most DDL on MariaDB), or it uses \
-         what cannot be prepared, such as temporary tables on PostgreSQL."
+         what cannot be prepared, such as temporary tables on PostgreSQL and MySQL."
         "Leave the statement out, or run it outside of transactions.";
     RESULT_TYPE "result_type" 422 "A returned column has a type that cannot be handed back"
         "The result holds a type without a form in JSON here."

@@ -201,7 +201,7 @@ impl Turn<'_> {
     }
 
     fn arm(&self, gid: Arc<str>, timer: Timer, after_ms: u64, awaited: Option<Place>) {
-        let after_ms = jittered(timer, after_ms, || self.cap_ms(&gid, timer));
+        let after_ms = jittered(timer, after_ms, || self.cap_ms(&gid, timer, after_ms));
         let armed = self.inner.driver.arm(after_ms, gid, timer);
         if let Some(useless) = self.inner.runs.keep_timer(run_of(timer), timer, armed, awaited) {
             self.inner.driver.disarm(useless);
@@ -234,18 +234,21 @@ impl Turn<'_> {
         self.inner.place_of(name)
     }
 
-    /// The longest wait that a branch's patience asks for.
-    fn cap_ms(&self, gid: &str, timer: Timer) -> u64 {
+    /// The longest wait that a branch's patience asks for. A reservation's last try, for which a
+    /// tenth of its time is left, would come too late if the five that are usual took more.
+    fn cap_ms(&self, gid: &str, timer: Timer, after_ms: u64) -> u64 {
         let Timer::Retry(_, branch) = timer else { return retry::CAP_MS };
         let machine = self.partition.machine(gid);
         let plan = machine.and_then(|(saved, _)| saved.known.as_ref()?.plan.as_ref());
-        let part = plan.and_then(|plan| plan.branches.get(usize::from(branch)));
-        let part = part.map(|planned| &planned.part);
+        let planned = plan.and_then(|plan| Some((plan, plan.branches.get(usize::from(branch))?)));
         let is_voting = machine.is_some_and(|(_, live)| live.voting.is_some());
-        match (part, is_voting) {
-            (None, _) => retry::CAP_MS,
-            (Some(part), true) => part.patience.cap_ms,
-            (Some(part), false) => part.persistence.cap_ms,
+        match planned {
+            None => retry::CAP_MS,
+            Some((plan, planned)) if is_voting && plan.reserves(branch) => {
+                planned.part.patience.cap_ms.min(after_ms + plan.terms.timeout_ms / 50)
+            }
+            Some((_, planned)) if is_voting => planned.part.patience.cap_ms,
+            Some((_, planned)) => planned.part.persistence.cap_ms,
         }
     }
 

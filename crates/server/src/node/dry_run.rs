@@ -1,4 +1,6 @@
-//! What would follow from a word to a transaction.
+//! What would follow from a word to a transaction, in words.
+
+mod leaving;
 
 use std::collections::VecDeque;
 
@@ -6,17 +8,18 @@ use handfast_client::wire;
 use handfast_core::{
     id::RequestId,
     machine::{Machine, Output},
-    transaction::{AckWhen, Effect, Input, Known, Transaction},
-    vote::Vote,
-    work::Work,
+    transaction::{AckWhen, Effect, Index, Live, Record, Saved, Transaction},
 };
 
-use super::{Command, Node, Rejected, commands::input, filling::Filling, requests, view};
+use self::leaving::Leaving;
+use super::{Command, Inner, Node, Rejected, commands::input, view};
 
 /// No caller has it.
 const NOBODY: RequestId = RequestId(0);
 /// Most turns: what is not called ends its branch, so there are fewer than this.
 const TURNS_MAX: usize = 1_000;
+/// Part of it would have happened, and part of it not.
+const MIXED: &str = "It would be MIXED: part of it happened. This cannot be taken back.";
 
 impl Node {
     /// What would follow from a word, if it were said now. Nothing happens.
@@ -34,7 +37,8 @@ impl Node {
     ) -> Result<wire::DryRun, Rejected> {
         let branch = self.branch_of(gid, &command).await?;
         let (mut saved, mut live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let mut dry_run = wire::DryRun::default();
+        let before = self.inner.view(gid, &saved, &live).map(|view| view.state);
+        let mut said = Said::default();
         let mut inputs = VecDeque::from([input(NOBODY, command.clone(), branch, by)]);
         for at in 0..TURNS_MAX {
             let Some(input) = inputs.pop_front() else { break };
@@ -47,18 +51,50 @@ impl Node {
             }
             for record in records {
                 Transaction::apply(&mut saved, &record);
-                dry_run.records.push(record.to_string());
+                said.records.push(record);
             }
-            for effect in effects.into_iter().filter(is_outside) {
-                let (line, input) = match not_called(saved.known.as_ref(), &effect) {
-                    Some((line, input)) => (line, Some(input)),
-                    None => (effect.to_string(), None),
-                };
-                dry_run.effects.push(line);
-                inputs.extend(input);
+            for effect in effects {
+                let leaving = Leaving::of(saved.known.as_ref(), effect);
+                let Some(Leaving { branch, line, instead }) = leaving else { continue };
+                said.now.extend(branch);
+                said.effects.push(line);
+                inputs.extend(instead);
             }
         }
-        Ok(dry_run)
+        Ok(said.in_words(&self.inner, gid, before, (&saved, &live)))
+    }
+}
+
+/// What the machine said.
+#[derive(Default)]
+struct Said {
+    records: Vec<Record>,
+    effects: Vec<String>,
+    /// Whom the effects are about.
+    now: Vec<Index>,
+}
+
+impl Said {
+    /// `after` is the transaction as it would be.
+    fn in_words(
+        self,
+        inner: &Inner,
+        gid: &str,
+        before: Option<wire::State>,
+        (saved, live): (&Saved, &Live),
+    ) -> wire::DryRun {
+        let Self { records, effects, now } = self;
+        let Some(mut after) = inner.view(gid, saved, live) else { return wire::DryRun::default() };
+        if let Some(plan) = saved.known.as_ref().and_then(|known| known.plan.as_ref()) {
+            view::add_calls(&mut after, plan);
+        }
+        let is_mixed = after.state == wire::State::Mixed && before != Some(wire::State::Mixed);
+        wire::DryRun {
+            warning: is_mixed.then(|| MIXED.into()),
+            records: records.into_iter().map(|record| view::foretold(&after, record)).collect(),
+            effects,
+            later: view::later(&after, &now),
+        }
     }
 }
 
@@ -70,38 +106,4 @@ fn is_taken(gid: &str, command: &Command, effects: &[Effect]) -> Result<(), Reje
         }
     }
     Ok(())
-}
-
-/// Timers, answers and what the node keeps in mind are nobody's business.
-fn is_outside(effect: &Effect) -> bool {
-    !matches!(
-        effect,
-        Effect::Reply { .. }
-            | Effect::Arm { .. }
-            | Effect::ArmAt { .. }
-            | Effect::Recall { .. }
-            | Effect::Close { .. }
-    )
-}
-
-/// If it names what is not there: that in words, and what the machine would be told of it.
-fn not_called(known: Option<&Known>, effect: &Effect) -> Option<(String, Input)> {
-    let line = |verb: &str, run, branch, resource, why: &str| {
-        format!("{verb} {run} #{branch} at {resource} is not called: {why}")
-    };
-    match effect {
-        Effect::Call { run, branch, resource, verb, given, .. } => {
-            let missing = Filling::of(known, given.clone()).call(*verb, *branch).err()?;
-            let line = line(verb.name(), run, branch, resource, &missing.message);
-            let reply = requests::unfilled(*verb, missing);
-            Some((line, requests::heard(*verb, *run, *branch, reply, 0)))
-        }
-        Effect::Prepare { run, branch, resource, work: Work::Sql(sql), given, .. } => {
-            let missing = Filling::of(known, given.clone()?).sql(sql.clone()).err()?;
-            let line = line("prepare", run, branch, resource, &missing.message);
-            let vote = Vote::No(missing);
-            Some((line, Input::Voted { run: *run, branch: *branch, vote, tried: None }))
-        }
-        _ => None,
-    }
 }

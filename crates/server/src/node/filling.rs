@@ -11,6 +11,7 @@ use handfast_core::{
 };
 use handfast_log::{Partition, Sqlite};
 use handfast_participants::{Absent, ServiceCall};
+use sha2::{Digest, Sha256};
 
 use super::requests::missing;
 use crate::template;
@@ -88,15 +89,56 @@ impl Filling {
             Some(calls) if calls.absent_is_undone => Absent::Undone,
             _ => Absent::Nonsense,
         };
+        let trace = match &*self.plan.terms.trace {
+            "" => traceparent(gid, &branch),
+            callers => callers.into(),
+        };
         ServiceCall {
             gid: gid.into(),
             branch,
             verb,
             attempt: self.attempt,
             call,
-            trace: self.plan.terms.trace.clone(),
+            trace,
             within,
             absent,
         }
+    }
+}
+
+/// The `traceparent` (W3C Trace Context) of a transaction whose caller sent none. It is made of what
+/// is recorded anyway and never given to another run, so all its calls have the same, also after a
+/// restart, and no request differs by it from its duplicate.
+///
+/// It is hashed because samplers that keep a part of all traces go by the bits of the trace's id.
+/// It says "sampled" though nobody has chosen: the usual samplers follow their parent, and would
+/// record nothing of a trace that says that it is not.
+fn traceparent(gid: &str, BranchId { cluster, run, .. }: &BranchId) -> String {
+    let digest = Sha256::digest(format!("{cluster}/{run}/{gid}"));
+    let half = |at: usize| u64::from_be_bytes(std::array::from_fn(|byte| digest[at + byte]));
+    let [high, low, parent] = [0, 8, 16].map(half);
+    // All zeros would be no id.
+    format!("00-{high:016x}{:016x}-{:016x}-01", low.max(1), parent.max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use handfast_core::id::{Cluster, RunId};
+
+    use super::*;
+
+    #[test]
+    fn a_made_traceparent_is_one_for_each_run_and_not_for_each_branch() {
+        let of = |gid: &str, number: u64, index: Index| {
+            let cluster = Cluster::new("test").unwrap();
+            let run = RunId { epoch: 1, number };
+            traceparent(gid, &BranchId { cluster, run, index })
+        };
+        let made = of("a", 1, 0);
+        assert_eq!(made, of("a", 1, 5));
+        assert_ne!(made[3..35], of("a", 2, 0)[3..35]);
+        assert_ne!(made[3..35], of("b", 1, 0)[3..35]);
+        // A node of a later version goes on with what this one began.
+        assert_eq!(made, "00-33f12823c162f6270d0df9db71865ddb-3396c018f90db0b9-01");
     }
 }

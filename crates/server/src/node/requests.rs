@@ -216,18 +216,21 @@ pub(super) fn missing(message: String) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use handfast_core::vote::Proof;
+    use handfast_core::vote::{Later, Proof};
 
     use super::*;
 
     #[test]
     fn what_is_decided_cannot_be_refused() {
         let refusal = missing("too late".into());
+        let later = |may_be_done| Later { detail: "429".into(), after_ms: 7, may_be_done };
         let table = [
             (Reply::Done(Proof("1".into())), Ack::Finished),
             (Reply::Refused(refusal), Ack::Broken("it refused: too late".into())),
             (Reply::InProgress(7), Ack::InProgress(7)),
             (Reply::Unsent("away".into()), Ack::Unsent("away".into())),
+            (Reply::Later(later(false)), Ack::Later(later(false))),
+            (Reply::Later(later(true)), Ack::Later(later(true))),
             (Reply::Unknown("500".into()), Ack::Unknown("500".into())),
             (Reply::Broken("404".into()), Ack::Broken("404".into())),
         ];

@@ -1,8 +1,10 @@
 //! Machines and records, as the wire shows them.
 
 mod branch;
+mod later;
 mod list;
 mod not_done;
+mod stuck;
 mod timeline;
 mod waits;
 
@@ -19,8 +21,9 @@ use handfast_core::{
 use super::Rejected;
 
 pub(super) use branch::add_calls;
+pub(super) use later::later;
 pub(super) use list::List;
-pub(super) use timeline::{add_attempts, add_timeline};
+pub(super) use timeline::{add_attempts, add_timeline, foretold};
 
 /// A transaction of which this answer knows nothing but the name.
 pub(super) fn unknown(gid: &str) -> wire::Transaction {

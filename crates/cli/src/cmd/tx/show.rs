@@ -11,8 +11,8 @@ use handfast_client::wire::{
 
 use crate::output::{relative, span, table, utc};
 
-/// Most of an output that is shown; `--json` shows all.
-const OUTPUT_CHARS_MAX: usize = 60;
+/// Most of an output, or of an answer in a list, that is shown; `--json` shows more.
+const SHOWN_CHARS_MAX: usize = 60;
 
 pub fn page(t: &Transaction, now_ms: u64) -> String {
     let stuck = if t.stuck { ", STUCK" } else { "" };
@@ -179,8 +179,8 @@ fn there(branches: &[BranchView]) -> String {
     table(&["BRANCH", "ID THERE", "OUTPUT"], &branches.iter().map(row).collect::<Vec<_>>())
 }
 
-fn shortened(text: String) -> String {
-    match text.char_indices().nth(OUTPUT_CHARS_MAX) {
+pub fn shortened(text: String) -> String {
+    match text.char_indices().nth(SHOWN_CHARS_MAX) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
@@ -298,6 +298,6 @@ fn time_of_day(at_ms: u64) -> String {
 }
 
 /// What others said may hold line breaks, and worse.
-fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     text.replace(char::is_control, " ")
 }

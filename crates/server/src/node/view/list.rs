@@ -12,7 +12,7 @@ use handfast_core::{
 };
 use handfast_log::{ListQuery, LogError, Partition, Position, Reader, Sqlite};
 
-use super::{Rejected, state, voting_state};
+use super::{Rejected, state, stuck, voting_state};
 use crate::{driver::now_ms, node::runs::Runs};
 
 /// Most lines on a page, and how many if nobody says.
@@ -142,7 +142,8 @@ impl List {
             Some(query) => {
                 let limit = self.limit - transactions.len();
                 let recorded = reader.list(&ListQuery { limit, ..query.clone() })?;
-                transactions.extend(recorded.lines.into_iter().map(recorded_line));
+                let lines = recorded.lines.into_iter();
+                transactions.extend(lines.map(|line| recorded_line(reader, line)));
                 recorded.next.map(|position| position.to_string())
             }
             None => last.filter(|_| has_more),
@@ -150,20 +151,28 @@ impl List {
         Ok(wire::TransactionPage { transactions, next })
     }
 
+    /// Whether memory may know more of a line than the log.
+    pub(in crate::node) fn is_more_in_memory(line: &wire::TransactionLine) -> bool {
+        line.stuck || line.state == wire::State::Running
+    }
+
     /// Of transactions with a plan, the log knows that they run, but only memory that they are
-    /// held. What sleeps is not.
-    pub(in crate::node) fn tell_held(
+    /// held; and of those that are stuck, memory knows later answers. What sleeps is not held, and
+    /// what it answered is not worth waking it for.
+    pub(in crate::node) fn tell_live(
         &self,
         partition: &Partition<Transaction, Sqlite>,
         page: &mut wire::TransactionPage,
     ) {
-        let is_held = |gid: &str| {
-            let voting = partition.machine(gid).and_then(|(_, live)| live.voting.as_ref());
-            voting.is_some_and(|voting| voting.is_held())
-        };
-        for line in &mut page.transactions {
-            if line.state == wire::State::Running && is_held(&line.gid) {
+        for line in page.transactions.iter_mut().filter(|line| Self::is_more_in_memory(line)) {
+            let Some((saved, live)) = partition.machine(&line.gid) else { continue };
+            let is_held = live.voting.as_ref().is_some_and(|voting| voting.is_held());
+            if line.state == wire::State::Running && is_held {
                 line.state = wire::State::Held;
+            }
+            let stuck_at = saved.known.as_ref().map(|known| stuck::stuck_at(known, live));
+            if let Some(stuck_at) = stuck_at.filter(|at| line.stuck && !at.is_empty()) {
+                line.stuck_at = stuck_at;
             }
         }
         if self.wants("running") {
@@ -225,19 +234,22 @@ fn voting_line(gid: &str, voting: &Voting, since_ms: Option<u64>) -> wire::Trans
         gid: gid.into(),
         state: voting_state(voting),
         stuck: false,
+        stuck_at: Vec::new(),
         resources,
         saga: saga_of(voting).cloned(),
         changed_at_ms: since_ms.unwrap_or_else(now_ms),
     }
 }
 
-fn recorded_line(line: handfast_log::Line) -> wire::TransactionLine {
+fn recorded_line(reader: &Reader, line: handfast_log::Line) -> wire::TransactionLine {
     let words: Vec<&str> = line.label.split(' ').collect();
     let resources = words.iter().filter(|word| !word.starts_with('!'));
+    let is_stuck = words.contains(&"!stuck");
     wire::TransactionLine {
+        stuck: is_stuck,
+        stuck_at: if is_stuck { stuck::recorded(reader, &line.name) } else { Vec::new() },
         gid: line.name,
         state: state(&line.state),
-        stuck: words.contains(&"!stuck"),
         resources: resources.map(|word| (*word).into()).collect(),
         saga: words.iter().find_map(|word| word.strip_prefix(SAGA)).map(String::from),
         changed_at_ms: line.changed_at_ms,

@@ -88,6 +88,15 @@ impl Line {
     }
 }
 
+/// What a timeline would say of a record: `pay declared done: seen (by ann)`.
+pub(in crate::node) fn foretold(view: &wire::Transaction, record: Record) -> String {
+    let Line { what, branch, detail, .. } = told(view, record);
+    let branch = branch.map(|branch| branch + " ").unwrap_or_default();
+    let detail = detail.trim();
+    let colon = if detail.is_empty() { "" } else { ": " };
+    [&branch, what, colon, detail].concat()
+}
+
 /// What the one who was asked back said.
 const ASKED_BACK: &str = "its caller's word did not come; its local transaction has committed";
 
