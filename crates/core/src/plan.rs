@@ -308,6 +308,16 @@ impl Plan {
         })
     }
 
+    /// How patiently a step is done or a reservation made: that has no more time than the votes.
+    pub fn patience(&self, branch: Index) -> Patience {
+        let mut patience = self.branches[usize::from(branch)].part.patience.clone();
+        if self.reserves(branch) {
+            let within_ms = patience.within_ms.unwrap_or(u64::MAX);
+            patience.within_ms = Some(within_ms.min(self.terms.timeout_ms));
+        }
+        patience
+    }
+
     /// Whether a step can be undone.
     pub fn has_undo(&self, branch: Index) -> bool {
         let work = self.branches.get(usize::from(branch)).map(|planned| &planned.work);

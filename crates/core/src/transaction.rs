@@ -45,7 +45,7 @@
 //!   commit, before `PreCommitted`. With Paxos commit and F = 0 there is nobody else to decide, and
 //!   nothing of this applies: it is two-phase commit.
 
-use alloc::{format, string::String};
+use alloc::{format, string::String, vec::Vec};
 
 mod asleep;
 mod effects;
@@ -295,21 +295,15 @@ impl Step<'_> {
             // The acceptors have it; their timer runs.
             return;
         }
-        // With a plan, only those whose turn it is are late.
-        let is_late = |at: &usize| {
-            let vote = &voting.branches[*at].2;
-            let prepares = || voting.kind(index(*at)) == Kind::Prepare;
-            let is_asked = || telling.get(*at).is_some_and(|t| t.is_begun) && prepares();
-            vote.is_none() && (voting.plan.is_none() || is_asked())
-        };
-        let missing = (0..voting.branches.len()).find(is_late).map(|at| &voting.branches[at]);
-        let reason = match missing {
-            // Steps have a patience of their own.
+        // Steps have a patience of their own.
+        let prepares = |at: &Index| voting.kind(*at) == Kind::Prepare;
+        let late: Vec<_> = voting.late(telling).filter(prepares).collect();
+        let reason = match late.first() {
             None if voting.plan.is_some() && !voting.is_held() => return,
-            Some((name, ..)) => Reason::own(
-                Some(name.clone()),
+            Some(first) => Reason::own(
+                Some(voting.branches[usize::from(*first)].0.clone()),
                 "vote_timeout",
-                format!("branch `{name}` did not vote in time"),
+                format!("not all voted in time; {}", voting.waited_for(&late, telling)),
                 Cause::Passing,
             ),
             None => Reason::own(

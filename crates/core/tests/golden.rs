@@ -5,20 +5,21 @@
 //! no sync took along. `UPDATE=1 cargo test` writes the answers anew; read the difference before
 //! you believe it.
 
-use std::{fmt::Display, fs, path::Path};
+use std::{
+    fmt::Display,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use handfast_core::machine::{Machine, Output};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Runs every trace of `tests/traces/<dir>`, and fails if one went otherwise than written.
 pub fn check(dir: &str, at_least: usize, run: impl Fn(&str) -> String) {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces").join(dir);
-    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= at_least, "traces are missing");
+    let stories = stories(dir);
+    assert!(stories.len() >= at_least, "traces are missing");
     let mut wrong = Vec::new();
-    for file in files {
-        let written = fs::read_to_string(&file).unwrap();
+    for (file, written) in stories {
         let happened = run(&written);
         if written != happened && std::env::var_os("UPDATE").is_some() {
             fs::write(&file, &happened).unwrap();
@@ -27,6 +28,15 @@ pub fn check(dir: &str, at_least: usize, run: impl Fn(&str) -> String) {
         }
     }
     assert!(wrong.is_empty(), "these went otherwise than written:\n\n{}", wrong.join("\n"));
+}
+
+/// Every trace of `tests/traces/<dir>`, with its file.
+pub fn stories(dir: &str) -> Vec<(PathBuf, String)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces").join(dir);
+    let mut files: Vec<_> = fs::read_dir(dir).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let read = |file: PathBuf| fs::read_to_string(&file).map(|story| (file, story)).unwrap();
+    files.into_iter().map(read).collect()
 }
 
 /// Keeps the comments and inputs of a trace and answers the inputs.

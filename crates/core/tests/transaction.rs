@@ -4,13 +4,10 @@
 use handfast_core::{
     id::{RequestId, RunId},
     plan::{Ask, Call, Calls, Kind, Part, Patience, Terms},
-    transaction::{
-        AckWhen, Begin, BranchSpec, CaseBranch, Input, Record, Timer, Transaction, Tried,
-    },
+    transaction::{AckWhen, Begin, BranchSpec, Decision, Input, Timer, Transaction, Tried},
     vote::{Ack, Cause, Later, Proof, Refusal, Reply, Vote},
     work::Work,
 };
-use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{golden, peers};
 
@@ -26,36 +23,46 @@ fn traces_are_as_written() {
 }
 
 #[test]
-fn what_older_logs_hold_reads_and_writes_as_ever() {
-    for text in [
-        r#"{"kind":"done","branch":1}"#,
-        r#"{"kind":"done","branch":1,"output":"{}","declared":"seen"}"#,
-        r#"{"kind":"applied","branch":0}"#,
-        r#"{"kind":"edited","branch":0,"work":{"keys":[]},"reason":"r"}"#,
-        r#"{"name":"a","resource":"b","vote":"no"}"#,
-        r#"{"timeout_ms":5}"#,
+fn a_timeout_names_whom_it_waited_for() {
+    let votes = "not all voted in time; it waited for ";
+    for (story, wanted) in [
+        ("begin r1 A@s B@t C@u, A votes yes, votes timeout", "B at t: _, and for C at u: _"),
+        ("begin r1 A:reserve@s B:step@t beside, A does unsent, votes timeout", "A at s: refused"),
+        ("begin r1 A:reserve@s B:step@t, votes timeout", "A at s: _"),
+        ("begin r1 three-phase A@s B@t, A votes yes, votes timeout", "B at t: _"),
     ] {
-        let again = match text {
-            text if text.contains("kind") => again::<Record>(text),
-            text if text.contains("vote") => again::<CaseBranch>(text),
-            _ => again::<Terms>(text),
-        };
-        assert_eq!(again, text);
+        let wanted = wanted.replace('_', "no answer yet").replace("refused", "connection refused");
+        assert_eq!(reason(story.split(", ").map(input)), format!("{votes}{wanted}"), "{story}");
     }
-    // And what is new is short.
-    let tried = |times| Some(Tried { times, last_ms: 3 });
-    for (times, text) in [
-        (1, r#"{"kind":"applied","branch":0,"tried":{"last_ms":3}}"#),
-        (2, r#"{"kind":"applied","branch":0,"tried":{"times":2,"last_ms":3}}"#),
-    ] {
-        let record = Record::Applied { branch: 0, tried: tried(times) };
-        assert_eq!(serde_json::to_string(&record).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Record>(text).unwrap(), record);
-    }
+    let story = "begin r1 A:step@s B:step@t beside deadline, A does unknown, deadline";
+    let wanted = "it was not decided in time; it waited for A at s: no answer, and for B at t: no \
+                  answer yet";
+    assert_eq!(reason(story.split(", ").map(input)), wanted);
 }
 
-fn again<T: Serialize + DeserializeOwned>(text: &str) -> String {
-    serde_json::to_string(&serde_json::from_str::<T>(text).unwrap()).unwrap()
+#[test]
+fn what_a_timeout_says_is_bounded() {
+    let begin = |names: &str| input(&format!("begin r1{names} beside"));
+    let answer = Reply::Unsent("\u{df}".repeat(500));
+    let answered =
+        Input::Answered { run: run("1.1"), branch: 0, reply: answer.clone(), took_ms: 1 };
+    let late = Input::Fired(Timer::Votes(run("1.1")));
+    let few = " A:reserve@s B:reserve@t C:reserve@u";
+    let message = reason([begin(few), answered.clone(), late.clone()].into_iter());
+    assert!(message.len() <= 1024 && message.ends_with(", and for C at u: no answer yet"));
+    let many: String = (0..64).map(|at| format!(" {at}{}:reserve@s", "n".repeat(60))).collect();
+    let message = reason([begin(&many), answered, late].into_iter());
+    assert!((900..=1024).contains(&message.len()), "{message}");
+}
+
+/// Why what happens ends in an abort.
+fn reason(inputs: impl Iterator<Item = Input>) -> String {
+    let mut world = golden::World::<Transaction>::default();
+    inputs.for_each(|input| drop(world.step(input)));
+    match world.saved.known.unwrap().decision {
+        Some(Decision::Abort(reason)) => reason.refusal.message,
+        decision => panic!("{decision:?}"),
+    }
 }
 
 /// Reads an input: the words of `transaction::trace`, shortened where only one thing can be meant.

@@ -193,7 +193,9 @@ impl Walked {
 pub fn walk(name: &str, plan: Plan) -> Walked {
     let begun = Instant::now();
     let options = Options { settles: true, states_max: 20_000_000 };
-    let report = check::run(plan, options, |_| ControlFlow::Continue(()));
+    let report = check::run(plan.clone(), options, |_| ControlFlow::Continue(()));
+    let odd: Vec<_> = report.marks.iter().filter(|mark| !plan.may_reach(*mark)).collect();
+    assert!(odd.is_empty(), "{name} came by what it cannot: {odd:?}");
     let progress = report.explored.progress;
     let seconds = begun.elapsed().as_secs_f64();
     println!("{name}: {progress:?}, unfolded {}, {seconds:.1} s", report.unfolded);

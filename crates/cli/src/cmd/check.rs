@@ -43,31 +43,36 @@ pub fn run(args: Check, output: &Output) -> Result<Exit, Failure> {
         let report = check::run(plan.clone(), options, watch);
         (report.explored, report.unfolded, Some(report.marks))
     };
-    let report = Report { stand_for, ..Report::new(covers, &explored, marks, ticker.finish()) };
+    let (reached, never_reached) = marks.map_or_else(Default::default, |marks| names(&plan, marks));
+    let report = Report {
+        stand_for,
+        reached,
+        never_reached,
+        ..Report::new(covers, &explored, ticker.finish())
+    };
     // What was found is told first, whatever becomes of the file.
     output.data(&report, Report::text);
-    match (saved, &explored.verdict) {
-        (Some(saved), Verdict::Violated(found)) => saved.write(&plan, found, output)?,
-        (Some(saved), _) => saved.leave(),
-        (None, _) => {}
+    if let (Some(saved), Verdict::Violated(found)) = (saved, &explored.verdict) {
+        saved.write(&plan, found, output)?;
     }
     Ok(report.verdict.exit())
 }
 
-/// Where a schedule is to be written: opened before the walk, which may take long.
+/// Where a schedule is to be written: opened before the walk, which may take long. A file that was
+/// not there goes again if nothing is written to it, however the walk ends.
 struct Saved<'a> {
     path: &'a Path,
     file: File,
-    is_new: bool,
+    is_needless: bool,
 }
 
 impl<'a> Saved<'a> {
     fn open(path: &'a Path) -> Result<Self, Failure> {
-        let is_new = !path.exists();
+        let is_needless = !path.exists();
         // What is there already stays there until there is something better.
         let file = File::options().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(|cause| unwritten(path, &cause, Exit::Usage))?;
-        Ok(Self { path, file, is_new })
+        Ok(Self { path, file, is_needless })
     }
 
     fn write(
@@ -80,16 +85,24 @@ impl<'a> Saved<'a> {
         let text = Trace { plan, violation, actions }.to_string();
         let written = self.file.set_len(0).and_then(|()| self.file.write_all(text.as_bytes()));
         written.map_err(|cause| unwritten(self.path, &cause, Exit::No))?;
+        self.is_needless = false;
         output.talk(&format!("the schedule is in {}", self.path.display()));
         Ok(())
     }
+}
 
-    /// There is nothing to write.
-    fn leave(self) {
-        if self.is_new {
+impl Drop for Saved<'_> {
+    fn drop(&mut self) {
+        if self.is_needless {
             let _ = std::fs::remove_file(self.path);
         }
     }
+}
+
+/// What was come by, and what a walk of this world may come by besides.
+fn names(plan: &Plan, marks: Marks) -> (Vec<&'static str>, Vec<&'static str>) {
+    let others = Mark::ALL.iter().filter(|mark| !marks.has(**mark) && plan.may_reach(**mark));
+    (marks.iter().map(Mark::name).collect(), others.map(|mark| mark.name()).collect())
 }
 
 fn unwritten(path: &Path, cause: &std::io::Error, exit: Exit) -> Failure {
@@ -121,7 +134,7 @@ struct Report {
     trace: Vec<String>,
     /// What was come by: a proof about what never happens proves nothing.
     reached: Vec<&'static str>,
-    /// What else a walk can come by, and this one did not.
+    /// What else a walk of this world may come by, and this one did not.
     never_reached: Vec<&'static str>,
 }
 
@@ -145,16 +158,7 @@ impl Found {
 }
 
 impl Report {
-    fn new(
-        covers: String,
-        explored: &Explored<Action>,
-        marks: Option<Marks>,
-        seconds: f64,
-    ) -> Self {
-        let all = Mark::ALL.iter().filter(|_| marks.is_some());
-        let (reached, others): (Vec<Mark>, Vec<Mark>) =
-            all.partition(|mark| marks.is_some_and(|marks| marks.has(**mark)));
-        let names = |marks: Vec<Mark>| marks.into_iter().map(Mark::name).collect();
+    fn new(covers: String, explored: &Explored<Action>, seconds: f64) -> Self {
         let (verdict, violation, trace) = match &explored.verdict {
             Verdict::Holds => (Found::Holds, None, Vec::new()),
             Verdict::NotFinished => (Found::NotFinished, None, Vec::new()),
@@ -175,8 +179,8 @@ impl Report {
             seconds,
             violation,
             trace,
-            reached: names(reached),
-            never_reached: names(others),
+            reached: Vec::new(),
+            never_reached: Vec::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a crash forgets of a transaction.
 
-use alloc::{collections::BTreeSet, string::String, sync::Arc, vec::Vec};
+use alloc::{collections::BTreeSet, format, string::String, sync::Arc, vec::Vec};
 
 use super::{
     state::Known,
@@ -8,10 +8,14 @@ use super::{
 };
 use crate::{
     id::{RequestId, RunId},
+    limits::REASON_BYTES_MAX,
     pact::{Pact, Way, asking::Asking, paxos::Leader},
     plan::{Given, Kind, Plan, Planned},
     vote::{Proof, Vote},
 };
+
+/// Most that is said of whom it waited for when its time was over.
+const WAITED_BYTES_MAX: usize = REASON_BYTES_MAX - 64;
 
 /// What a crash forgets.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -186,6 +190,32 @@ impl Voting {
         let waits = self.open && (prepares(branch) || before.iter().any(|at| prepares(*at)));
         let is_over = |at: &Index| prepares(*at) || self.vote(*at).is_some();
         !waits && self.vote(branch).is_none() && before.iter().all(is_over)
+    }
+
+    /// Branches that have not answered, though it is their turn.
+    pub(super) fn late(&self, telling: &[Telling]) -> impl Iterator<Item = Index> {
+        let is_asked =
+            |at: usize| self.plan.is_none() || telling.get(at).is_some_and(|t| t.is_begun);
+        (0..)
+            .zip(&self.branches)
+            .filter(move |(at, (.., vote))| vote.is_none() && is_asked(usize::from(*at)))
+            .map(|(at, _)| at)
+    }
+
+    /// Where those branches are, and what they answered last.
+    pub(super) fn waited_for(&self, late: &[Index], telling: &[Telling]) -> String {
+        let each_max = WAITED_BYTES_MAX / late.len().max(1);
+        let one = |at: &Index| {
+            let (name, resource, _) = &self.branches[usize::from(*at)];
+            let answer =
+                telling.get(usize::from(*at)).and_then(|telling| telling.last_answer.as_deref());
+            let answer = answer.unwrap_or("no answer yet");
+            format!("{name} at {resource}: {}", &answer[..answer.floor_char_boundary(each_max)])
+        };
+        let each: Vec<_> = late.iter().map(one).collect();
+        let mut text = format!("it waited for {}", each.join(", and for "));
+        text.truncate(text.floor_char_boundary(WAITED_BYTES_MAX));
+        text
     }
 
     /// What a branch's call may use now.

@@ -26,14 +26,10 @@ use super::{
 };
 use crate::{
     id::{RequestId, RunId},
-    limits::REASON_BYTES_MAX,
     machine::Machine,
     plan::{Given, Kind, Patience, Plan, Verb},
     vote::{Cause, Later, Proof, Refusal, Reply, Vote},
 };
-
-/// Most that is said of whom it waited for when its time was over.
-const WAITED_BYTES_MAX: usize = REASON_BYTES_MAX - 64;
 
 impl Step<'_> {
     pub(super) fn begin_plan(&mut self, voting: Voting, request: RequestId, ack: AckWhen) {
@@ -62,7 +58,7 @@ impl Step<'_> {
         let mut prepares = false;
         for (branch, planned) in (0..).zip(&plan.branches) {
             if voting.may_have_begun(branch, planned) {
-                self.live.telling[usize::from(branch)].may_have_arrived(How::Unknown);
+                self.live.telling[usize::from(branch)].may_arrive();
                 prepares |= planned.part.kind == Kind::Prepare;
             }
         }
@@ -125,17 +121,12 @@ impl Step<'_> {
         let telling = &mut self.live.telling[usize::from(branch)];
         (telling.is_begun, telling.is_asked, telling.is_doing) = (true, true, true);
         telling.waits = false;
-        let patience = &plan.branches[usize::from(branch)].part.patience;
-        let within_ms = patience.call_within_ms(telling.spent_ms);
-        let (verb, within_ms) = match plan.reserves(branch) {
-            true => (Verb::Try, within_ms.min(plan.terms.timeout_ms)),
-            false => (Verb::Do, within_ms),
-        };
+        let within_ms = plan.patience(branch).call_within_ms(telling.spent_ms);
         self.out.effect(Effect::Call {
             run: voting.run,
             branch,
             resource: voting.branches[usize::from(branch)].1.clone(),
-            verb,
+            verb: if plan.reserves(branch) { Verb::Try } else { Verb::Do },
             within_ms,
             given: voting.given(&plan, branch, telling.calls().saturating_add(1)),
         });
@@ -251,9 +242,8 @@ impl Step<'_> {
         let Some((_, plan)) = self.plan() else { return };
         let Failed { detail, how, after_ms } = failed;
         let telling = &mut self.live.telling[usize::from(branch)];
-        telling.may_have_arrived(how);
         telling.count(how);
-        let patience = &plan.branches[usize::from(branch)].part.patience;
+        let patience = plan.patience(branch);
         if how == How::Broken {
             let wait_ms = patience.cap_ms;
             return self.do_stuck(run, branch, wait_ms, detail);
@@ -288,7 +278,7 @@ impl Step<'_> {
         let Some((_, plan)) = self.plan() else { return };
         let telling = &mut self.live.telling[usize::from(branch)];
         telling.last_answer = Some(detail.clone());
-        let patience = &plan.branches[usize::from(branch)].part.patience;
+        let patience = plan.patience(branch);
         let Some(wait_ms) = patience.wait_within_ms(telling.spent_ms, wait_ms, least_ms) else {
             return self.lose_patience(run, branch, &detail);
         };
@@ -309,26 +299,16 @@ impl Step<'_> {
         let telling = &mut self.live.telling[usize::from(branch)];
         // Undoing is counted anew.
         let tried = telling.tried.take();
-        if let Reply::Unknown(_) = &reply {
-            telling.may_be_late = true;
+        let may_be_done = telling.may_be_done;
+        if let Reply::Done(output) = reply {
+            let done = Record::Done { branch, output, declared: None, tried };
+            // Its undo may name what it put out.
+            self.out.force(done.clone());
+            let mut after = known.clone();
+            after.apply(&done);
+            return Step { known: Some(&after), live: self.live, out: self.out }.tell_all();
         }
-        let certainly_not = match reply {
-            Reply::Done(output) => {
-                let done = Record::Done { branch, output, declared: None, tried };
-                // Its undo may name what it put out.
-                self.out.force(done.clone());
-                let mut after = known.clone();
-                after.apply(&done);
-                return Step { known: Some(&after), live: self.live, out: self.out }.tell_all();
-            }
-            Reply::Refused(_) | Reply::Unsent(_) => !telling.may_be_done,
-            Reply::Later(later) => {
-                telling.may_be_late |= later.may_be_done;
-                !later.may_be_done && !telling.may_be_done
-            }
-            Reply::InProgress(_) | Reply::Unknown(_) | Reply::Broken(_) => false,
-        };
-        if certainly_not && known.is_pending(branch) {
+        if !may_be_done && known.is_pending(branch) {
             return self.applied(known, branch, None);
         }
         self.tell_all();
@@ -395,7 +375,12 @@ impl Step<'_> {
             return;
         }
         let Some(ask) = &plan.terms.ask else {
-            let message = format!("it was not decided in time{}", self.waited_for());
+            let late: Vec<_> = voting.late(&self.live.telling).collect();
+            let waited = match late.is_empty() {
+                true => String::from("it waited for its caller's word"),
+                false => voting.waited_for(&late, &self.live.telling),
+            };
+            let message = format!("it was not decided in time; {waited}");
             let reason = Reason::own(None, "deadline", message, Cause::Passing);
             return self.give_up(reason);
         };
@@ -404,24 +389,6 @@ impl Step<'_> {
         let within_ms = Patience::UNTIL_DONE.call_ms;
         let given = Given { plan, outputs: Vec::new(), attempt, is_early: false };
         self.out.effect(Effect::Ask { run, resource, within_ms, given });
-    }
-
-    /// For whom it is not decided yet, and what they answered last.
-    fn waited_for(&self) -> String {
-        let Some(voting) = &self.live.voting else { return String::new() };
-        let mut waited = Vec::new();
-        for ((name, _, vote), telling) in voting.branches.iter().zip(&self.live.telling) {
-            if vote.is_none() && telling.is_begun {
-                let answer = telling.last_answer.as_deref().unwrap_or("no answer yet");
-                waited.push(format!("{name}: {answer}"));
-            }
-        }
-        let mut text = match waited.is_empty() {
-            true => String::from("; it waited for its caller's word"),
-            false => format!("; it waited for {}", waited.join(", and for ")),
-        };
-        text.truncate(text.floor_char_boundary(WAITED_BYTES_MAX));
-        text
     }
 
     /// An operator wants it asked now.

@@ -276,20 +276,21 @@ impl From<Later> for Failed {
 }
 
 impl Telling {
-    /// A do or try was answered: whether the service is at it still. What it says in the end is
-    /// about all that it was at.
+    /// A do or try was answered: what may have come of it, and whether it may come later. What a
+    /// service says in the end is about all that it was at.
     pub(super) fn heard(&mut self, reply: &Reply) {
         match reply {
+            Reply::Done(_) | Reply::Refused(_) => self.is_worked_on = false,
+            Reply::Broken(_) => (self.may_be_done, self.is_worked_on) = (true, false),
             Reply::InProgress(_) => (self.may_be_done, self.is_worked_on) = (true, true),
-            Reply::Done(_) | Reply::Refused(_) | Reply::Broken(_) => self.is_worked_on = false,
-            Reply::Unsent(_) | Reply::Later(_) | Reply::Unknown(_) => {}
+            Reply::Later(Later { may_be_done: true, .. }) | Reply::Unknown(_) => self.may_arrive(),
+            Reply::Later(_) | Reply::Unsent(_) => {}
         }
     }
 
-    /// A do or try did not succeed: what may have come of it.
-    pub(super) fn may_have_arrived(&mut self, how: How) {
-        self.may_be_done |= how != How::Unsent;
-        self.may_be_late |= how == How::Unknown;
+    /// A do or try may have been sent, and nobody knows what became of it.
+    pub(super) fn may_arrive(&mut self) {
+        (self.may_be_done, self.may_be_late) = (true, true);
     }
 
     /// One try more that did not succeed.

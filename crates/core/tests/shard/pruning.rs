@@ -115,13 +115,6 @@ fn votes_that_never_become_all_are_bounded() {
 }
 
 #[test]
-fn records_without_a_pact_read_and_write_as_ever() {
-    let old = r#"{"kind":"prepared","branch":"hf1_t_1_1_0","writes":{"alice":{"int":1}}}"#;
-    let record: Record = serde_json::from_str(old).unwrap();
-    assert_eq!(serde_json::to_string(&record).unwrap(), old);
-}
-
-#[test]
 fn a_doubled_abort_is_remembered_once() {
     let mut saved = Saved::default();
     for _ in 0..2 {

@@ -375,7 +375,9 @@ impl World {
             return Vec::new();
         }
         let steps = actions.iter().filter_map(|action| match action {
-            Action::Step(step) => self.turn_at(step).filter(|at| self.may_die(*at)).map(|_| step),
+            Action::Step(step) => {
+                self.turn_at(step).filter(|at| self.plan.may_die(*at)).map(|_| step)
+            }
             _ => None,
         });
         let deaths = self.plan.deaths();
@@ -402,11 +404,6 @@ impl World {
         }
     }
 
-    /// Whether a node may die at all.
-    pub fn may_die(&self, place: Place) -> bool {
-        self.plan.mortals.is_empty() || self.plan.mortals.contains(&place)
-    }
-
     fn troubles(&self, put: &mut impl FnMut(Action)) {
         for (at, packet) in self.network.iter().enumerate() {
             let reached = self.is_reached(packet.from(&self.plan), packet.to(&self.plan));
@@ -421,7 +418,8 @@ impl World {
             }
         }
         if self.left.crashes > 0 {
-            let mortals = self.nodes().filter(|place| self.is_up(*place) && self.may_die(*place));
+            let mortals =
+                self.nodes().filter(|place| self.is_up(*place) && self.plan.may_die(*place));
             mortals.for_each(|place| put(Action::Crash(place)));
         }
         if self.cut_off.is_some() {

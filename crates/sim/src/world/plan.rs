@@ -271,6 +271,11 @@ impl Plan {
         Self { coordinators, shards, clusters: clusters(coordinators), ..self }
     }
 
+    /// Whether a node may die at all.
+    pub fn may_die(&self, place: Place) -> bool {
+        self.mortals.is_empty() || self.mortals.contains(&place)
+    }
+
     /// The same with its like branches folded, if it has any. Of what a node that dies within a
     /// turn was to send, any part may then have left.
     pub fn folded(self) -> Self {

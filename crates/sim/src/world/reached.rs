@@ -1,12 +1,61 @@
-//! Which marks a state shows.
+//! Which marks a state shows, and which a world can come by.
 
 use handfast_core::{
     plan::Kind,
     transaction::{Answer, Decision, Fate, Known, Voted},
 };
 
-use super::{Place, SHARD, State, World};
+use super::{Budget, Cast, Place, Plan, SHARD, Searches, State, Wish, World};
 use crate::marks::{Mark, Marks};
+
+impl Plan {
+    /// Whether its world may come by a mark: where it cannot, a walk that does not says nothing.
+    pub fn may_reach(&self, mark: Mark) -> bool {
+        let any = |is_so: fn(&Wish) -> bool| self.transactions.iter().any(is_so);
+        let has = |kind| self.transactions.iter().any(|wish| wish.has(kind));
+        let Budget { drops, delays, cuts, meddles, revivals, .. } = self.budget;
+        let crashes = self.budget.crashes > 0;
+        let mut coordinators = (0..self.coordinators).map(Place::Coordinator);
+        let dies = crashes && coordinators.any(|place| self.may_die(place));
+        let breaks = self.budget.breaks > 0;
+        match mark {
+            Mark::ToldCommitted | Mark::ToldAborted => true,
+            Mark::ToldMixed | Mark::Mixed | Mark::MixedFinished => breaks || meddles > 0,
+            Mark::Held => any(|wish| wish.hold || wish.asks),
+            Mark::Crash => crashes,
+            Mark::Torn => crashes && self.torn_max.is_some(),
+            Mark::CommittedReadOnly => {
+                has(Kind::Deliver) || self.casts.contains(&Cast::ReadOnly) && self.databases > 0
+            }
+            Mark::Delegated | Mark::DelegatedCommitted | Mark::DelegatedAborted => {
+                any(|wish| wish.one_phase)
+            }
+            Mark::InDoubtToCommit => dies && has(Kind::Prepare),
+            Mark::InDoubtUnknown => dies && any(|wish| wish.begins_unrecorded()),
+            Mark::OrphanFinished => {
+                let forgets = crashes || revivals > 0 || !self.fences;
+                forgets && self.searches != Searches::Never && has(Kind::Prepare)
+            }
+            Mark::InquiryCommit | Mark::InquiryAbort | Mark::InquiryPending => self.shards > 0,
+            Mark::LaterRunCommitted => dies && any(|wish| wish.begins > 1),
+            Mark::Stuck | Mark::StuckFinished => breaks || has(Kind::Step) || has(Kind::Deliver),
+            Mark::Waits => {
+                self.shards > 0 && (self.transactions.len() > 1 || any(|w| w.begins > 1))
+            }
+            Mark::BothCommitted => self.transactions.len() > 1,
+            Mark::Blocked | Mark::Unblocked => dies && any(|wish| wish.decide.is_some()),
+            Mark::TakenOver => {
+                let is_silent = dies || [drops, delays, cuts] != [0; 3];
+                is_silent && any(|wish| wish.decide.is_some())
+            }
+            Mark::StepsDone | Mark::Undone | Mark::Barred => has(Kind::Step),
+            Mark::Delivered => has(Kind::Deliver),
+            Mark::Resumed => dies && any(|wish| wish.terms().is_some()),
+            Mark::AskedBack => any(|wish| wish.asks),
+            Mark::StepStuck => has(Kind::Step) || has(Kind::Deliver),
+        }
+    }
+}
 
 impl World {
     pub(super) fn mark_answer(&mut self, answer: &Answer) {

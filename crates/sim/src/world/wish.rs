@@ -125,6 +125,16 @@ impl Wish {
         wish
     }
 
+    /// Whether a branch of it is of that kind.
+    pub fn has(&self, kind: Kind) -> bool {
+        self.branches.iter().any(|branch| branch.kind == kind)
+    }
+
+    /// Whether nothing is recorded of it before its branches prepare.
+    pub fn begins_unrecorded(&self) -> bool {
+        self.terms().is_none() && (self.decide != Some(Way::Paxos) || self.acceptors.is_empty())
+    }
+
     /// What concerns the whole of its plan, if it has one.
     pub fn terms(&self) -> Option<Terms> {
         let is_plain = |branch: &BranchWish| branch.kind == Kind::Prepare;
