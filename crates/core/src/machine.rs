@@ -20,6 +20,10 @@
 //! A record is *forced* (an effect depends on it) or *lazy* (losing it in a crash costs work, never
 //! truth: it may ride on a later sync).
 //!
+//! One exception, which a machine must ask for by [`Machine::leaves_ahead`]: an effect that rests
+//! on none of the records beside it may leave while they are synced. After a crash in which they
+//! are lost, the machine must take it for one that may have left.
+//!
 //! # The rules of driving
 //!
 //! * `step` is total: every input is legal in every state. A late, doubled or unknown input
@@ -56,6 +60,12 @@ pub trait Machine {
 
     /// Called once after replay, before any input: re-arms timers, sends decisions again.
     fn restart(saved: &Self::Saved, live: &mut Self::Live, out: &mut Output<Self>);
+
+    /// Whether an effect rests on none of these records, which came of the same step, so that it
+    /// may leave before they are durable. All records before them are.
+    fn leaves_ahead(_: &[Self::Record], _: &Self::Effect) -> bool {
+        false
+    }
 
     /// True while work is left, so that start-up must bring this machine back by itself.
     fn is_open(saved: &Self::Saved) -> bool;

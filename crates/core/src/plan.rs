@@ -318,6 +318,14 @@ impl Plan {
         patience
     }
 
+    /// Whether a branch is a step whose calls use nothing that others put out.
+    pub fn is_self_contained(&self, branch: Index) -> bool {
+        let planned = self.branches.get(usize::from(branch));
+        planned.is_some_and(|Planned { part, .. }| {
+            part.kind == Kind::Step && part.uses.iter().all(|used| *used == branch)
+        })
+    }
+
     /// Whether a step can be undone.
     pub fn has_undo(&self, branch: Index) -> bool {
         let work = self.branches.get(usize::from(branch)).map(|planned| &planned.work);

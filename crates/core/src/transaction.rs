@@ -73,7 +73,7 @@ use crate::{
     id::{RequestId, RunId},
     machine::{Machine, Output, Summary},
     pact::Way,
-    plan::Kind,
+    plan::{Kind, Verb},
     vote::{Cause, Vote},
 };
 
@@ -132,6 +132,17 @@ impl Machine for Transaction {
         step.lead_again();
         step.resume();
         step.tell_all();
+    }
+
+    /// That a step is done need not be durable before another one is asked that uses nothing of
+    /// what was put out: see `steps`.
+    fn leaves_ahead(records: &[Record], effect: &Effect) -> bool {
+        let ([Record::Done { .. }], Effect::Call { verb: Verb::Do, branch, given, .. }) =
+            (records, effect)
+        else {
+            return false;
+        };
+        given.plan.is_self_contained(*branch)
     }
 
     fn is_open(saved: &Saved) -> bool {

@@ -1,8 +1,9 @@
 //! Golden traces: text files, each a story of inputs and what followed.
 //!
 //! A line with `>` is an input; the indented lines below are what the machine must answer with:
-//! records, `sync` if the effects wait for them, effects. `> crash` forgets what is live and what
-//! no sync took along. `UPDATE=1 cargo test` writes the answers anew; read the difference before
+//! records, `sync` if the effects wait for them, effects; those that leave ahead stand before it.
+//! `> crash` forgets what is live and what no sync took along; `> unsynced` and an input is one in
+//! whose sync it crashes. `UPDATE=1 cargo test` writes the answers anew; read the difference before
 //! you believe it.
 
 use std::{
@@ -80,6 +81,15 @@ where
         self.told(out)
     }
 
+    /// One step that ends in its sync: what left ahead. A crash follows.
+    pub fn unsynced(&mut self, input: M::Input) -> Vec<String> {
+        let synced = self.synced;
+        let mut answers = self.step(input);
+        answers.truncate(answers.iter().position(|line| line == "sync").expect("a sync"));
+        self.synced = synced;
+        answers
+    }
+
     /// Everything unsynced is lost; then a start.
     pub fn crash(&mut self) -> Vec<String> {
         self.records.truncate(self.synced);
@@ -95,6 +105,9 @@ where
 
     fn told(&mut self, out: Output<M>) -> Vec<String> {
         let (records, effects, forced) = out.into_parts();
+        let is_written = self.synced == self.records.len();
+        let (ahead, effects): (Vec<_>, Vec<_>) =
+            effects.into_iter().partition(|effect| is_written && M::leaves_ahead(&records, effect));
         let mut answers = Vec::new();
         for record in records {
             let json = serde_json::to_string(&record).unwrap();
@@ -103,6 +116,7 @@ where
             answers.push(format!("record {record}"));
             self.records.push(record);
         }
+        answers.extend(ahead.iter().map(ToString::to_string));
         if forced {
             self.synced = self.records.len();
             answers.push("sync".into());

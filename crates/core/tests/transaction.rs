@@ -17,7 +17,10 @@ fn traces_are_as_written() {
         let mut world = golden::World::<Transaction>::default();
         golden::run(trace, |line| match line {
             "crash" => world.crash(),
-            _ => world.step(input(line)),
+            _ => match line.strip_prefix("unsynced ") {
+                Some(line) => world.unsynced(input(line)),
+                None => world.step(input(line)),
+            },
         })
     });
 }

@@ -5,6 +5,8 @@
 //! commit:            append + sync ──▶ effects            nothing leaves before
 //! ```
 //!
+//! But for those that leave ahead, see [`Machine::leaves_ahead`].
+//!
 //! [`Staged`] is the seal between the two: it holds the effects of a turn, and
 //! [`Partition::commit`] alone opens it. A commit writes *everything* that is forced and not yet
 //! written, so no effect can leave before a record that it depends on, in whatever order turns
@@ -21,19 +23,17 @@ use std::{collections::BTreeMap, sync::Arc};
 use handfast_core::machine::{Machine, Output};
 use serde::{Serialize, de::DeserializeOwned};
 
+use self::length::Length;
+pub use self::length::{SNAPSHOT_FACTOR, SNAPSHOT_RECORDS_MIN};
 use crate::log::{Batch, Change, Log, LogError};
+
+mod length;
 
 /// Most lazy records that wait for a sync; one more makes the next commit write them.
 pub const NOTES_MAX: usize = 4096;
 /// Machines that need not sleep: memory is not worth reading them back. With more awake, those that
 /// can go to sleep.
 pub const AWAKE_MAX: usize = 512;
-/// A stream is folded from a snapshot when at least so many records came after the last one.
-pub const SNAPSHOT_RECORDS_MIN: u64 = 10_000;
-/// ... and these are at least so many times as large as that snapshot, so that writing snapshots
-/// costs at most a quarter of what is written.
-pub const SNAPSHOT_FACTOR: u64 = 4;
-
 /// Machines of one kind, and the log that they live in. One thread owns it. A clone has a log of
 /// its own, so only a partition over [`crate::Memory`] has one.
 #[derive(Clone)]
@@ -74,14 +74,6 @@ struct Absent<M: Machine> {
 /// A machine's two halves.
 pub type State<M> = (<M as Machine>::Saved, <M as Machine>::Live);
 
-/// How much of a stream a fold reads.
-#[derive(Clone, Default)]
-struct Length {
-    records: u64,
-    bytes: u64,
-    snapshot_bytes: u64,
-}
-
 /// What a turn asks for, by stream.
 pub type Effects<M> = Vec<(Arc<str>, <M as Machine>::Effect)>;
 
@@ -106,6 +98,7 @@ pub struct Refused<M: Machine> {
 /// What a turn asks for, sealed until its records are durable.
 #[must_use = "the effects of a turn are lost unless it is committed"]
 pub struct Staged<M: Machine> {
+    ahead: Effects<M>,
     effects: Effects<M>,
     records: usize,
     forced: bool,
@@ -117,6 +110,11 @@ impl<M: Machine> Staged<M> {
     /// whoever sent them may be told at once.
     pub fn take_refused(&mut self) -> Vec<Refused<M>> {
         std::mem::take(&mut self.refused)
+    }
+
+    /// Takes what may leave before the commit, see [`Machine::leaves_ahead`].
+    pub fn take_ahead(&mut self) -> Effects<M> {
+        std::mem::take(&mut self.ahead)
     }
 
     /// Whether its effects wait for a sync.
@@ -131,7 +129,7 @@ impl<M: Machine> Staged<M> {
 
     /// Whether the turn promised nothing and asks for nothing.
     pub fn is_empty(&self) -> bool {
-        self.effects.is_empty() && self.records == 0
+        self.ahead.is_empty() && self.effects.is_empty() && self.records == 0
     }
 }
 
@@ -204,17 +202,19 @@ where
         Ok(staged)
     }
 
-    /// Makes durable what is forced, then releases the effects.
+    /// Makes durable what is forced, then releases the effects; also those that might have been
+    /// taken ahead, and were not.
     ///
     /// # Errors
     /// The records may or may not be in the log. No effect leaves; the partition is broken.
-    pub fn commit(&mut self, staged: Staged<M>, now_ms: u64) -> Result<Effects<M>, LogError> {
+    pub fn commit(&mut self, mut staged: Staged<M>, now_ms: u64) -> Result<Effects<M>, LogError> {
         self.check()?;
         // Not only this turn's: its steps may have seen forced records of a turn before.
         if self.forced || self.unwritten_records > NOTES_MAX {
             self.write(now_ms)?;
         }
-        Ok(staged.effects)
+        staged.ahead.append(&mut staged.effects);
+        Ok(staged.ahead)
     }
 
     /// Whether there are records that no sync has taken along yet.
@@ -376,13 +376,15 @@ where
     ) -> Result<(), LogError> {
         let (records, effects, forced) = out.into_parts();
         let slot = self.machines.get_mut(&stream).expect("it was stepped just now");
-        for record in records {
-            let body = serde_json::to_string(&record).map_err(|cause| {
+        // A step before, in this turn or one not committed, may have recorded what it rests on.
+        let is_written = slot.unwritten.is_empty();
+        for record in &records {
+            let body = serde_json::to_string(record).map_err(|cause| {
                 // Earlier records of the step are applied already.
                 self.broken = true;
                 LogError::Unwritable { stream: Arc::clone(&stream), cause }
             })?;
-            M::apply(&mut slot.saved, &record);
+            M::apply(&mut slot.saved, record);
             slot.length.add(body.len());
             if slot.unwritten.is_empty() {
                 self.unwritten.push(Arc::clone(&stream));
@@ -391,7 +393,11 @@ where
             self.unwritten_records += 1;
             staged.records += 1;
         }
-        staged.effects.extend(effects.into_iter().map(|effect| (Arc::clone(&stream), effect)));
+        for effect in effects {
+            let leaves_ahead = is_written && M::leaves_ahead(&records, &effect);
+            let leaving = if leaves_ahead { &mut staged.ahead } else { &mut staged.effects };
+            leaving.push((Arc::clone(&stream), effect));
+        }
         staged.forced |= forced;
         self.forced |= forced;
         self.touched.push(stream);
@@ -448,7 +454,8 @@ where
 
 impl<M: Machine> Default for Staged<M> {
     fn default() -> Self {
-        Self { effects: Vec::new(), records: 0, forced: false, refused: Vec::new() }
+        let (ahead, effects, refused) = (Vec::new(), Vec::new(), Vec::new());
+        Self { ahead, effects, records: 0, forced: false, refused }
     }
 }
 
@@ -460,22 +467,5 @@ impl<M: Machine> Default for Slot<M> {
             unwritten: Vec::new(),
             length: Length::default(),
         }
-    }
-}
-
-impl Length {
-    fn add(&mut self, bytes: usize) {
-        let bytes = bytes as u64;
-        if self.records == 0 {
-            // A fold begins with the snapshot, or with a first record of no great size.
-            self.snapshot_bytes = bytes;
-        }
-        self.records += 1;
-        self.bytes += bytes;
-    }
-
-    fn is_long(&self) -> bool {
-        self.records > SNAPSHOT_RECORDS_MIN
-            && self.bytes - self.snapshot_bytes >= SNAPSHOT_FACTOR * self.snapshot_bytes
     }
 }

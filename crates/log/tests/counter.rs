@@ -18,6 +18,8 @@ pub enum Input {
     Add(i64),
     /// Adds when convenient, and tells the sum at once.
     Note(i64),
+    /// Adds durably, and greets meanwhile.
+    Greet(i64),
     /// Tells the sum.
     Ask,
     /// Someone waits, or no longer: for a machine that is not idle.
@@ -35,6 +37,8 @@ pub enum Record {
 pub enum Effect {
     Tell(i64),
     Restarted(i64),
+    /// Rests on nothing.
+    Hello,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +65,11 @@ impl Machine for Counter {
                 out.note(Record::Added { by });
                 out.effect(Effect::Tell(saved.sum + by));
             }
+            Input::Greet(by) => {
+                out.force(Record::Added { by });
+                out.effect(Effect::Tell(saved.sum + by));
+                out.effect(Effect::Hello);
+            }
             Input::Ask => out.effect(Effect::Tell(saved.sum)),
             Input::Wait(waits) => *live = waits,
         }
@@ -78,6 +87,10 @@ impl Machine for Counter {
 
     fn restart(saved: &Saved, _: &mut bool, out: &mut Output<Self>) {
         out.effect(Effect::Restarted(saved.sum));
+    }
+
+    fn leaves_ahead(_: &[Record], effect: &Effect) -> bool {
+        *effect == Effect::Hello
     }
 
     fn is_open(saved: &Saved) -> bool {

@@ -53,6 +53,25 @@ fn effects_wait_also_for_the_forced_records_of_an_earlier_turn() {
 }
 
 #[test]
+fn what_leaves_ahead_waits_for_nothing_but_what_was_recorded_before() {
+    let (mut partition, _) = open(Memory::default());
+    let hello = |stream: &str| (stream.into(), Effect::Hello);
+    let tell = |stream: &str, sum| (stream.into(), Effect::Tell(sum));
+    // Of `b` and `c` something is not in the log that came before, a note or a promise.
+    turn(&mut partition, [to("b", Input::Note(1))]).unwrap();
+    let inputs = [("a", 1), ("b", 1), ("c", 1), ("c", 1)];
+    let mut staged = partition.stage(inputs.map(|(to_, by)| to(to_, Input::Greet(by)))).unwrap();
+    assert_eq!(staged.take_ahead(), [hello("a"), hello("c")]);
+    assert_eq!(crash(&mut partition), Memory::default(), "nothing is durable yet");
+    let effects = partition.commit(staged, 1_000).unwrap();
+    let rest = [tell("a", 1), tell("b", 2), hello("b"), tell("c", 1), tell("c", 2), hello("c")];
+    assert_eq!(effects, rest);
+    // Who does not take it gets it all the same.
+    let effects = turn(&mut partition, [to("a", Input::Greet(1))]).unwrap();
+    assert_eq!(effects, [hello("a"), tell("a", 2)]);
+}
+
+#[test]
 fn notes_ride_with_the_next_forced_record() {
     let (mut partition, _) = open(Memory::default());
     let effects = turn(&mut partition, [to("a", Input::Note(1)), to("b", Input::Note(2))]).unwrap();

@@ -304,6 +304,10 @@ impl<M: Driven> Driver<M> {
                         if !refused.is_empty() {
                             (self.on_refused)(refused);
                         }
+                        let ahead = staged.take_ahead();
+                        if !ahead.is_empty() {
+                            (self.on_effects)(&mut self.partition, ahead);
+                        }
                         self.commit(staged)?;
                     }
                     for job in jobs {

@@ -31,6 +31,8 @@ marks! {
     Crash = "a crash",
     /// A node died within a turn.
     Torn = "a crash within a turn",
+    /// A node died in a sync; what had left ahead of it is called, and is in no log.
+    LeftAhead = "a crash in a sync, of which a call had left ahead",
     /// A commit of which one branch wrote nothing.
     CommittedReadOnly = "committed with a read-only branch",
     /// The decision was left to the only branch.

@@ -113,6 +113,10 @@ mutants! {
     StepAfterAbort,
     /// That a step is done is not recorded.
     ResultLost,
+    /// A step that uses what another put out is called before that is durable.
+    ResultUsedUnsynced,
+    /// A step that was called ahead of a sync is forgotten with what was in the sync.
+    AheadForgotten,
     /// A caller who is silent is taken for one who has not committed.
     SilenceTakenForNo,
     /// Services are called before the plan is durable.

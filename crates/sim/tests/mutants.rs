@@ -17,7 +17,7 @@ use crate::{
     page,
     worlds::{
         NONE, applied, beside, held, message, one_key, one_phase, paxos, shards, steps,
-        three_phase, two, with, with_callers,
+        three_phase, two, using, with, with_callers,
     },
 };
 
@@ -90,7 +90,9 @@ fn of_plans() -> Vec<(Mutant, Plan)> {
         (Mutant::UndoUnordered, with_callers(steps(&[Step, Step]), 1, 1)),
         (Mutant::EarlyDelivery, steps(&[Step, Deliver])),
         (Mutant::StepAfterAbort, with_callers(steps(&[Step, Step]), 1, 1)),
-        (Mutant::ResultLost, with(steps(&[Step, Step]), crash)),
+        (Mutant::ResultLost, with(using(), crash)),
+        (Mutant::ResultUsedUnsynced, with(using(), crash)),
+        (Mutant::AheadForgotten, with(with_callers(steps(&[Step, Step]), 1, 1), crash)),
         (Mutant::SilenceTakenForNo, message()),
         (Mutant::UnsyncedPlan, with(steps(&[Step, Step]), crash)),
         (Mutant::WaitsIgnored, with(beside(&[Deliver, Deliver]), Budget { drops: 1, ..NONE })),

@@ -9,7 +9,7 @@ use handfast_sim::{
 
 use crate::{
     check::walk,
-    worlds::{NONE, beside, message, steps, with, with_callers},
+    worlds::{NONE, beside, message, steps, using, with, with_callers},
 };
 
 const EVERY_FAULT: Budget = Budget { crashes: 1, drops: 1, duplicates: 1, delays: 1, ..NONE };
@@ -24,6 +24,18 @@ fn two_steps_and_every_fault() {
         Mark::Resumed,
         Mark::ToldCommitted,
         Mark::ToldAborted,
+        Mark::Torn,
+        Mark::LeftAhead,
+    ]);
+}
+
+#[test]
+fn a_step_that_uses_what_another_put_out() {
+    let budget = Budget { crashes: 2, delays: 1, duplicates: 1, ..NONE };
+    let plan = with(with_callers(using(), 1, 1), budget);
+    walk("steps: two in order, the second uses the first's output", plan).reached(&[
+        Mark::StepsDone,
+        Mark::Undone,
         Mark::Torn,
     ]);
 }

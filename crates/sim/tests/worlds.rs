@@ -87,7 +87,14 @@ pub fn steps(kinds: &[Kind]) -> Plan {
     Plan { casts: vec![Cast::Yes, Cast::No], ..Plan::new(vec![Wish::of_kinds(kinds)]) }
 }
 
-/// The same, but nobody comes after anybody.
+/// Two steps, of which the second uses what the first puts out.
+pub fn using() -> Plan {
+    let mut plan = steps(&[Kind::Step, Kind::Step]);
+    plan.transactions[0].branches[1].uses = true;
+    plan
+}
+
+/// Branches of these kinds, and nobody comes after anybody.
 pub fn beside(kinds: &[Kind]) -> Plan {
     let mut plan = steps(kinds);
     for branch in &mut plan.transactions[0].branches {

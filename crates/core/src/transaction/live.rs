@@ -183,13 +183,17 @@ impl Voting {
     }
 
     /// After a restart: whether a branch's turn may have come before it. That one that prepares
-    /// had voted is not recorded, so it may have been anybody's turn who comes after it.
+    /// had voted is not recorded, so it may have been anybody's turn who comes after it. And that
+    /// one step is done may not have been durable yet when what comes after it was asked.
     pub(super) fn may_have_begun(&self, branch: Index, planned: &Planned) -> bool {
         let prepares = |at: Index| self.kind(at) == Kind::Prepare;
         let before = &planned.part.after;
         let waits = self.open && (prepares(branch) || before.iter().any(|at| prepares(*at)));
-        let is_over = |at: &Index| prepares(*at) || self.vote(*at).is_some();
-        !waits && self.vote(branch).is_none() && before.iter().all(is_over)
+        let is_over = |at: &&Index| prepares(**at) || self.vote(**at).is_some();
+        let missing = before.iter().filter(|at| !is_over(at)).count();
+        let leaves_ahead = || self.plan.as_ref().is_some_and(|plan| plan.is_self_contained(branch));
+        let is_due = missing == 0 || missing == 1 && leaves_ahead();
+        !waits && self.vote(branch).is_none() && is_due
     }
 
     /// Branches that have not answered, though it is their turn.

@@ -8,6 +8,7 @@ use handfast_core::{
         Message, Word,
         paxos::{Proposal, Value},
     },
+    plan::Verb,
     shard::{self, Inquired},
     transaction::{self, Answer, Decision, Effect, Record},
     vote::Vote,
@@ -67,6 +68,10 @@ pub(crate) trait Spoilt: Machine {
     }
     /// Changes what is live when it is started.
     fn spoil_started(_: &mut Self::Live) {}
+    /// Whether an effect leaves ahead that must not.
+    fn leaves_amiss(_: &[Self::Record], _: &Self::Effect) -> bool {
+        false
+    }
 }
 
 /// What a machine said.
@@ -135,6 +140,10 @@ impl<M: Spoilt> Machine for Wrong<M> {
             M::spoil_started(live);
             Said::of(own).pass_on(out);
         }
+    }
+
+    fn leaves_ahead(records: &[M::Record], effect: &M::Effect) -> bool {
+        M::leaves_ahead(records, effect) || M::leaves_amiss(records, effect)
     }
 
     fn is_open(saved: &M::Saved) -> bool {
@@ -216,6 +225,20 @@ impl Spoilt for transaction::Transaction {
 
     fn is_silent_at_start() -> bool {
         is(Mutant::SilentRestart)
+    }
+
+    fn spoil_started(live: &mut Self::Live) {
+        if is(Mutant::AheadForgotten) {
+            for telling in live.telling.iter_mut().filter(|telling| !telling.is_begun) {
+                (telling.may_be_done, telling.may_be_late) = (false, false);
+            }
+        }
+    }
+
+    fn leaves_amiss(records: &[Record], effect: &Effect) -> bool {
+        let is_done = matches!(records, [Record::Done { .. }]);
+        let is_do = matches!(effect, Effect::Call { verb: Verb::Do, .. });
+        is(Mutant::ResultUsedUnsynced) && is_done && is_do
     }
 }
 

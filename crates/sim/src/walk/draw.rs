@@ -147,6 +147,7 @@ fn plan_services(random: &mut Random, wish: &mut Wish) {
         }
         if is_ordered && branch.kind != Kind::Deliver {
             branch.after.clone_from(&before);
+            branch.uses = branch.kind == Kind::Step && random.one_in(3);
             before.push(index);
         }
     }
@@ -189,7 +190,7 @@ fn draw_branch(random: &mut Random, places: &[Place]) -> BranchWish {
         }
         _ => Vec::new(),
     };
-    BranchWish { at, adds, kind: Kind::Prepare, after: Vec::new() }
+    BranchWish { at, adds, kind: Kind::Prepare, after: Vec::new(), uses: false }
 }
 
 /// How a walk goes on, and how often what goes wrong: once in so many steps, or never.
@@ -232,7 +233,8 @@ impl Habits {
         let Action::Step(step) = step else { return Some(step) };
         if happens(self.torn, random) && world.left.crashes > 0 && world.turn_at(&step).is_some() {
             let death = match random.below(5) {
-                0 | 1 => Death::Unsynced,
+                0 => Death::Unsynced,
+                1 => Death::Ahead,
                 left => Death::After(left as u8 - 2),
             };
             return Some(Action::Torn(step, death));

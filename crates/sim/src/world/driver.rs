@@ -12,7 +12,7 @@ use handfast_core::{
     },
     plan::Verb,
     shard,
-    transaction::{self, Answer, Decision, Effect, Input, Timer},
+    transaction::{self, Answer, Decision, Effect, Index, Input, Timer},
     vote::{Ack, Reply, Vote},
 };
 
@@ -137,7 +137,7 @@ impl Coordinator {
                 let effects = self.node.turn(gid, input, fresh, death);
                 // A turn in which it dies is one that it also takes without dying.
                 if death.is_none() && self.is_decided(gid) == was_decided {
-                    out.extend(self.called_early(transaction, &effects));
+                    out.extend(self.called_early(plan, transaction, &effects));
                 }
                 if aborts_amiss && self.is_aborted(gid) {
                     out.push(Out::AbortedAmiss(transaction));
@@ -218,8 +218,19 @@ impl Coordinator {
         known.is_some_and(|known| known.decision.is_some())
     }
 
-    /// A branch that is called though its timer runs.
-    fn called_early(&self, transaction: usize, effects: &[(Arc<str>, Effect)]) -> Option<Out> {
+    /// A branch that is called though its timer runs. One that was armed before the decision is
+    /// nothing to what comes after it, nor is the answer that it was armed for.
+    fn called_early(
+        &self,
+        plan: &Plan,
+        transaction: usize,
+        effects: &[(Arc<str>, Effect)],
+    ) -> Option<Out> {
+        let live = self.node.live(&plan.gids[transaction]);
+        let is_answered = |branch: Index| {
+            let telling = live.and_then(|live| live.telling.get(usize::from(branch)));
+            telling.is_some_and(|telling| telling.last_answer.is_some())
+        };
         effects.iter().find_map(|(_, effect)| {
             let (Effect::Commit { run, branch, .. }
             | Effect::Abort { run, branch, .. }
@@ -227,7 +238,8 @@ impl Coordinator {
             else {
                 return None;
             };
-            let waits = self.timers.contains(&(transaction, Timer::Retry(*run, *branch)));
+            let timer = (transaction, Timer::Retry(*run, *branch));
+            let waits = self.timers.contains(&timer) && is_answered(*branch);
             let branch = Branch { coordinator: self.number, run: *run, index: *branch };
             waits.then_some(Out::CalledEarly(branch))
         })

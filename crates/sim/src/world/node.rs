@@ -12,6 +12,8 @@ use serde::{Serialize, de::DeserializeOwned};
 pub enum Death {
     /// In the sync: what the turn recorded is lost, and nothing has left.
     Unsynced,
+    /// In the sync: the same, but what leaves ahead of it has left.
+    Ahead,
     /// After the sync, when so many of the turn's effects have left.
     After(u8),
     /// After the sync, when some of what was to leave has left, in whatever order: the answers to
@@ -161,10 +163,11 @@ where
         saved
     }
 
-    fn release(&mut self, staged: handfast_log::Staged<M>, death: Option<Death>) -> Effects<M> {
+    fn release(&mut self, mut staged: handfast_log::Staged<M>, death: Option<Death>) -> Effects<M> {
         let up = self.up.as_mut().expect("it was staged just now");
-        let is_lost = death == Some(Death::Unsynced);
+        let is_lost = matches!(death, Some(Death::Unsynced | Death::Ahead));
         let before = is_lost.then(|| (up.log().clone(), self.durable.clone()));
+        let mut left = staged.take_ahead();
         let mut effects =
             up.commit(staged, 0).expect("a memory log without a bound takes everything");
         up.retire();
@@ -172,22 +175,26 @@ where
             self.durable.extend(self.unsynced.drain(..));
         }
         match (death, before) {
-            (Some(Death::Unsynced), Some((disk, durable))) => {
+            (_, Some((disk, durable))) => {
                 let wrote = *self.up.as_mut().expect("it is up").log() != disk;
                 // The log itself takes back what was in the sync.
                 self.die(!wrote);
                 self.durable = durable;
                 effects.clear();
+                if death == Some(Death::Unsynced) {
+                    left.clear();
+                }
             }
-            (Some(Death::After(left)), _) => {
+            (Some(Death::After(count)), _) => {
                 self.die(true);
-                effects.truncate(left.into());
+                effects.truncate(count.into());
             }
             // What leaves is the driver's matter.
             (Some(Death::AfterSome(_)), _) => self.die(true),
             _ => {}
         }
-        effects
+        left.append(&mut effects);
+        left
     }
 
     fn die(&mut self, keep_last: bool) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handfast_core::{
     id::{BranchId, Cluster, RunId},
     pact::Pact,
+    plan::Kind,
     transaction::Index,
     work::Value,
 };
@@ -348,7 +349,11 @@ impl Plan {
             true => (0..1 << (self.branches() + 1)).map(Death::AfterSome).collect(),
             false => (0..=self.torn_max.unwrap_or_default()).map(Death::After).collect(),
         };
-        left.into_iter().chain([Death::Unsynced]).collect()
+        let comes_after =
+            |branch: &BranchWish| branch.kind == Kind::Step && !branch.after.is_empty();
+        let mut branches = self.transactions.iter().flat_map(|wish| &wish.branches);
+        let ahead = branches.any(comes_after).then_some(Death::Ahead);
+        left.into_iter().chain([Death::Unsynced]).chain(ahead).collect()
     }
 
     /// The keys at a shard, with what they hold at first.

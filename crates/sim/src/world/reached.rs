@@ -5,7 +5,7 @@ use handfast_core::{
     transaction::{Answer, Decision, Fate, Known, Voted},
 };
 
-use super::{Budget, Cast, Place, Plan, SHARD, Searches, State, Wish, World};
+use super::{BranchWish, Budget, Cast, Place, Plan, SHARD, Searches, State, Wish, World};
 use crate::marks::{Mark, Marks};
 
 impl Plan {
@@ -24,6 +24,10 @@ impl Plan {
             Mark::Held => any(|wish| wish.hold || wish.asks),
             Mark::Crash => crashes,
             Mark::Torn => crashes && self.torn_max.is_some(),
+            Mark::LeftAhead => {
+                let leaves_ahead = |wish: &Wish| wish.branches.iter().any(BranchWish::leaves_ahead);
+                dies && self.torn_max.is_some() && any(leaves_ahead)
+            }
             Mark::CommittedReadOnly => {
                 has(Kind::Deliver) || self.casts.contains(&Cast::ReadOnly) && self.databases > 0
             }

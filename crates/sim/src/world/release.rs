@@ -44,20 +44,24 @@ impl World {
             _ => self.touch_all_of(number),
         }
         self.touched.coordinators |= 1 << number;
+        let left;
         match self.memo.clone() {
             Some(memo) => {
                 let at = usize::from(number);
                 let node = &self.coordinators[at];
                 let (after, out) = memo.borrow_mut().turn(&plan, node, event, death);
                 self.coordinators[at] = after;
+                left = !out.is_empty();
                 out.iter().cloned().for_each(|out| self.release(out));
             }
             None => {
                 let out = self.coordinator_mut(number).turn(&plan, event, death);
+                left = !out.is_empty();
                 out.into_iter().for_each(|out| self.release(out));
             }
         }
         self.marks.reach_if(death.is_some(), Mark::Torn);
+        self.marks.reach_if(death == Some(Death::Ahead) && left, Mark::LeftAhead);
         self.note_decisions(number);
     }
 

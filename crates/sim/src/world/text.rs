@@ -56,6 +56,7 @@ impl Display for Death {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unsynced => f.write_str("before the sync"),
+            Self::Ahead => f.write_str("before the sync, and what leaves ahead has left"),
             Self::After(0) => f.write_str("after the sync"),
             Self::After(left) => write!(f, "after {left} effects"),
             Self::AfterSome(left) => write!(f, "after some have left: {left:b}"),

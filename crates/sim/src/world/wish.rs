@@ -66,6 +66,9 @@ pub struct BranchWish {
     /// The branches before it, directly or not.
     #[serde(default)]
     pub after: Vec<Index>,
+    /// Whether its calls use what those before it put out.
+    #[serde(default)]
+    pub uses: bool,
 }
 
 impl BranchWish {
@@ -76,6 +79,11 @@ impl BranchWish {
             Kind::Prepare => Work::Keys(self.ops()),
             Kind::Step | Kind::Deliver => Work::Calls(Box::new(Calls { undo, ..Calls::default() })),
         }
+    }
+
+    /// Whether it can be done while that one before it is done is not durable yet.
+    pub fn leaves_ahead(&self) -> bool {
+        self.kind == Kind::Step && !self.after.is_empty() && !self.uses
     }
 
     /// What it does at a shard.
@@ -95,6 +103,7 @@ impl std::fmt::Display for Wish {
             write!(f, " {name}@{}", branch.at)?;
             match branch.kind {
                 Kind::Prepare => {}
+                Kind::Step if branch.uses => f.write_str(" step that uses")?,
                 Kind::Step => f.write_str(" step")?,
                 Kind::Deliver => f.write_str(" deliver")?,
             }
@@ -150,13 +159,13 @@ impl Wish {
 
     /// When a branch's turn is.
     pub fn part(&self, branch: usize) -> Part {
-        let BranchWish { kind, after, .. } = &self.branches[branch];
+        let BranchWish { kind, after, uses, .. } = &self.branches[branch];
         let few =
             |patience| Patience { attempts: Some(STEP_TRIES_MAX), within_ms: None, ..patience };
         Part {
             kind: *kind,
             after: after.clone(),
-            uses: Vec::new(),
+            uses: if *uses { after.clone() } else { Vec::new() },
             // Nothing else is tried before the decision.
             patience: if *kind == Kind::Step { few(Patience::STEP) } else { Patience::STEP },
             persistence: few(Patience::UNTIL_DONE),
@@ -172,7 +181,7 @@ impl Wish {
         let given = |(index, at): (usize, &Place)| {
             let by = if index == 0 { -30 * (places.len().max(2) as i64 - 1) } else { 30 };
             let (kind, after) = (Kind::Prepare, Vec::new());
-            BranchWish { at: *at, adds: adds(at, by), kind, after }
+            BranchWish { at: *at, adds: adds(at, by), kind, after, uses: false }
         };
         Self {
             coordinator: 0,
