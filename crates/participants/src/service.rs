@@ -46,7 +46,7 @@ pub struct ServiceCall {
     pub attempt: u32,
     /// The request, with its templates filled in.
     pub call: Call,
-    /// The caller's `traceparent`; empty for none.
+    /// The transaction's `traceparent`; empty for none.
     pub trace: String,
     /// Most time, waiting for a free connection included.
     pub within: Duration,

@@ -93,6 +93,8 @@ fn meaning(said: &ServerError) -> (&'static str, Cause) {
         }
         // The statement would commit, is not for prepared statements, or ends the branch.
         1179 | 1295 | 1399 | 1400 | 1422 => (refusal::SQL_NOT_ALLOWED, Request),
+        // MySQL: a temporary table within XA. In MariaDB the number is an unknown sequence's.
+        4091 if said.state == "HY000" => (refusal::SQL_NOT_ALLOWED, Request),
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => (refusal::PERMISSION, Request),
         // Read-only mode: an operator's doing, and he can end it.
         1290 | 1792 | 1836 => (refusal::PERMISSION, Passing),

@@ -101,6 +101,16 @@ impl Mysql {
         self.sql(text).await.first().and_then(|row| row.get::<Option<i64>, _>(0)).flatten()
     }
 
+    /// Whether the server is MariaDB and not MySQL.
+    pub async fn is_mariadb(&self) -> bool {
+        self.sql("SELECT VERSION()").await[0].get::<String, _>(0).unwrap().contains("MariaDB")
+    }
+
+    /// Whether a session is free again once it has prepared.
+    pub async fn detaches(&self) -> bool {
+        !self.is_mariadb().await && self.number("SELECT @@xa_detach_on_prepare").await == Some(1)
+    }
+
     /// How many sessions the adapters of this bed have.
     pub async fn sessions(&self) -> i64 {
         let count =
@@ -155,7 +165,8 @@ impl Bed for Mysql {
     }
 
     fn sleep(&self, seconds: f64) -> Statement {
-        self.statement("SELECT SLEEP(?)", &[Param::Real(Real::from(seconds))])
+        // As a condition: MySQL takes a sleep that was interrupted, and nothing else, for done.
+        self.statement("SELECT 1 FROM DUAL WHERE SLEEP(?)", &[Param::Real(Real::from(seconds))])
     }
 
     fn value(&self, key: i64) -> Pending<'_, Option<i64>> {
@@ -168,8 +179,7 @@ impl Bed for Mysql {
         Box::pin(async move {
             // An update of one row that runs that long waits. The engine's own list of waits will
             // not do: it stays as it is while it is read more often than ten times a second.
-            let version = self.sql("SELECT VERSION()").await[0].get::<String, _>(0).unwrap();
-            let long = if version.contains("MariaDB") { "time_ms > 50" } else { "time >= 1" };
+            let long = if self.is_mariadb().await { "time_ms > 50" } else { "time >= 1" };
             let waiting = format!(
                 "SELECT COUNT(*) FROM information_schema.processlist \
                  WHERE db = '{}' AND info LIKE 'UPDATE t %' AND {long}",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use handfast_core::{
-    vote::Cause::Request,
+    vote::{Ack, Cause::Request, Proof},
     work::{Param, Real, Statement},
 };
 use handfast_participants::conformance::{Bed, branch, plain, refused, work};
@@ -44,7 +44,9 @@ async fn values_go_there_and_come_back() {
     let marks = ["?"; 14].join(", ");
     let insert = bed.statement(&format!("INSERT INTO v VALUES ({marks})"), &given);
     let read = Statement { returns: true, rows: Some(1), ..plain("SELECT * FROM v") };
-    let prepared = db.prepare(branch(&bed), work([insert, read]), AMPLE).await;
+    let id = branch(&bed);
+    let prepared = db.prepare(id.clone(), work([insert, read]), AMPLE).await;
+    assert_eq!(db.abort(id, Proof::default()).await, Ack::Finished);
     assert_eq!(prepared.rows.len(), 1, "{prepared:?}");
     let rows = &prepared.rows[0];
     let names = ["i", "u", "b", "d", "f", "n", "t", "x", "day", "at", "dur", "j", "e", "z"];

@@ -330,7 +330,7 @@ codes! {
         "It ran longer than the statement timeout and was cancelled."
         "Send it again under a new gid, with a longer timeout or a faster statement.";
     VOTE_TIMEOUT "vote_timeout" 409 "Not all branches voted in time"
-        "`timeout_ms` was over before every branch had prepared, or before a held one was told."
+        "`timeout_ms` was over before every branch had prepared; the message says who had not."
         "Send it again under a new gid, perhaps with a longer timeout.";
     HOLD_TIMEOUT "hold_timeout" 409 "Held, and not told in time"
         "A held transaction was neither committed nor aborted before `timeout_ms` was over."

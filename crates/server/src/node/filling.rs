@@ -106,9 +106,9 @@ impl Filling {
     }
 }
 
-/// The `traceparent` (W3C Trace Context) of a transaction whose caller sent none. It is made of what
-/// is recorded anyway and never given to another run, so all its calls have the same, also after a
-/// restart, and no request differs by it from its duplicate.
+/// The `traceparent` (W3C Trace Context) of a transaction whose caller sent none. It is made of
+/// what is recorded anyway and never given to another run, so all its calls have the same, also
+/// after a restart, and no request differs by it from its duplicate.
 ///
 /// It is hashed because samplers that keep a part of all traces go by the bits of the trace's id.
 /// It says "sampled" though nobody has chosen: the usual samplers follow their parent, and would

@@ -10,16 +10,15 @@ pub fn sqlx_mysql(case: &str) -> Option<Bed> {
     let url = server("HANDFAST_TEST_MYSQL", "sqlx-mysql", case)?;
     let url = url.replacen("mariadb://", "mysql://", 1);
     let name = fresh();
-    let open = {
-        let name = name.clone();
-        move || start(url.clone(), format!("CREATE DATABASE IF NOT EXISTS {name}; USE {name}"))
-    };
-    let session = open();
-    let tables = schema(Dialect::Mysql);
-    session.sql(&format!(
-        "DROP DATABASE {name}; CREATE DATABASE {name}; USE {name}; {tables} {ACCOUNT}"
-    ));
+    // Here alone: in MySQL, to create a database, even one that is there, waits for its readers.
+    let create = format!("DROP DATABASE IF EXISTS {name}; CREATE DATABASE {name}; USE {name}");
+    let session = start(url.clone(), create);
+    session.sql(&format!("{} {ACCOUNT}", schema(Dialect::Mysql)));
     session.commit().unwrap();
+    let open = {
+        let here = format!("USE {name}");
+        move || start(url.clone(), here.clone())
+    };
     Some(Bed {
         open: Box::new(open),
         whoami: Some("SELECT CAST(connection_id() AS signed)"),
