@@ -183,7 +183,10 @@ fn what_is_stuck_is_listed_with_its_branch_and_last_answer() {
         json!({ "gid": gid, "state": "aborting", "resources": ["svc"], "changed_at_ms": 1,
                 "stuck": true, "stuck_at": stuck_at })
     };
-    let at = |branch: &str, said: &str| json!({ "branch": branch, "resource": "svc", "last_answer": said });
+    let at = |branch: &str, said: &str| {
+        let resource = "svc";
+        json!({ "branch": branch, "resource": resource, "last_answer": said })
+    };
     let long = format!("HTTP 400:\n{}", "x".repeat(100));
     let asking = json!([{ "resource": "orders", "last_answer": "404" }]);
     let lines = [

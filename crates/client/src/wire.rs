@@ -396,7 +396,8 @@ pub enum BranchState {
     ReadOnly,
     /// Voted no, or its service refused for business reasons; holds nothing.
     Refused,
-    /// Decided, not yet known to be finished.
+    /// Decided, not yet known to be finished. Of a step before the decision: it may have been
+    /// called before the node restarted, and its turn has not come again.
     InDoubt,
     /// As in doubt, and an operator must look.
     Stuck,

@@ -318,11 +318,15 @@ impl Plan {
         patience
     }
 
-    /// Whether a branch is a step whose calls use nothing that others put out.
-    pub fn is_self_contained(&self, branch: Index) -> bool {
+    /// Whether a branch is a step that can be undone by one who does not know whether it was ever
+    /// called: its undo needs nothing that a do put out, and a service that finds nothing to undo
+    /// says that it is done. Nor may its do need what others put out.
+    pub fn may_leave_ahead(&self, branch: Index) -> bool {
         let planned = self.branches.get(usize::from(branch));
-        planned.is_some_and(|Planned { part, .. }| {
-            part.kind == Kind::Step && part.uses.iter().all(|used| *used == branch)
+        planned.is_some_and(|Planned { part, work }| {
+            let Work::Calls(calls) = work else { return false };
+            let can_be_undone = calls.undo.is_some() && !calls.absent_is_undone;
+            part.kind == Kind::Step && part.uses.is_empty() && can_be_undone
         })
     }
 

@@ -134,15 +134,15 @@ impl Machine for Transaction {
         step.tell_all();
     }
 
-    /// That a step is done need not be durable before another one is asked that uses nothing of
-    /// what was put out: see `steps`.
+    /// That a step is done need not be durable before another one is asked that can be undone
+    /// blindly: see `steps`.
     fn leaves_ahead(records: &[Record], effect: &Effect) -> bool {
         let ([Record::Done { .. }], Effect::Call { verb: Verb::Do, branch, given, .. }) =
             (records, effect)
         else {
             return false;
         };
-        given.plan.is_self_contained(*branch)
+        given.plan.may_leave_ahead(*branch)
     }
 
     fn is_open(saved: &Saved) -> bool {

@@ -7,10 +7,13 @@ use std::{
 
 use handfast_core::{
     id::{BranchId, RequestId, RunId},
+    plan::{self, Calls, Kind, Part, Terms},
     shard::{Effect, Input, Shard, Timer},
-    work::KeyOp,
+    transaction::{self, AckWhen, Begin, BranchSpec, Transaction},
+    vote::{Proof, Reply},
+    work::{KeyOp, Work},
 };
-use handfast_log::{Addressed, Partition, Sqlite, SqliteOptions, Staged};
+use handfast_log::{Addressed, Log, Partition, Sqlite, SqliteOptions, Staged};
 use handfast_server::driver::{self, DriverHandle, NotTaken, REQUESTS_MAX};
 
 #[tokio::test]
@@ -125,6 +128,56 @@ async fn what_recovery_asks_for_comes_first() {
     driver.send_internal(addressed(Input::Fired(Timer::Inquire(branch(2)))));
     driver.stop().await;
     assert!(effects.recv().is_err(), "it asked for more");
+}
+
+/// The second step is asked while that the first is done is not in the log yet.
+#[tokio::test]
+async fn what_leaves_ahead_leaves_before_the_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Sqlite::open(dir.path(), SqliteOptions::default()).unwrap();
+    let (sent, calls) = mpsc::channel();
+    let on_effects = move |partition: &mut Partition<Transaction, Sqlite>,
+                           turn: Vec<(Arc<str>, transaction::Effect)>| {
+        for (gid, effect) in turn {
+            if let transaction::Effect::Call { branch, .. } = effect {
+                let records = partition.log().read(&gid).unwrap().len();
+                sent.send((branch, records)).unwrap();
+            }
+        }
+    };
+    let opened = Partition::open(log).unwrap();
+    let driver = driver::spawn(opened, on_effects, |_| {}, |error| panic!("{error}"));
+    let to = |input| Addressed { stream: "t".into(), input, fresh: false };
+    driver.try_send(to(transaction::Input::Begin(two_steps()))).unwrap();
+    assert_eq!(calls.recv().unwrap(), (0, 1), "what is begun is in the log");
+    let (run, reply) = (two_steps().run, Reply::Done(Proof::default()));
+    driver.send_internal(to(transaction::Input::Answered { run, branch: 0, reply, took_ms: 1 }));
+    assert_eq!(calls.recv().unwrap(), (1, 1), "and nothing else");
+    driver.stop().await;
+    let mut log = Sqlite::open(dir.path(), SqliteOptions::default()).unwrap();
+    assert_eq!(log.read("t").unwrap().len(), 2);
+}
+
+fn two_steps() -> Begin {
+    let calls = Calls { undo: Some(plan::Call::default()), ..Calls::default() };
+    let step = |name: &str, after: &[u8]| BranchSpec {
+        name: name.into(),
+        resource: "x".into(),
+        one_phase: false,
+        work: Work::Calls(Box::new(calls.clone())),
+        part: Part { kind: Kind::Step, after: after.to_vec(), ..Part::default() },
+    };
+    Begin {
+        request: RequestId(1),
+        run: RunId { epoch: 1, number: 1 },
+        fingerprint: String::new(),
+        branches: vec![step("a", &[]), step("b", &[0])],
+        timeout_ms: 5_000,
+        ack: AckWhen::Decided,
+        hold: false,
+        pact: None,
+        terms: Some(Terms { timeout_ms: 5_000, ..Terms::default() }),
+    }
 }
 
 fn start(dir: &Path) -> (DriverHandle<Shard>, mpsc::Receiver<Effect>) {

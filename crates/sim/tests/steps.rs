@@ -29,6 +29,29 @@ fn two_steps_and_every_fault() {
     ]);
 }
 
+/// Of several that come after one, of one that comes after several, and with a branch that prepares
+/// among them: what left ahead is done or undone like all else.
+#[test]
+fn steps_ahead_in_graphs() {
+    let budget = Budget { crashes: 2, ..NONE };
+    let graphs: [(&str, _, [&[u8]; 3]); 3] = [
+        ("steps: two after one, two crashes", [Step, Step, Step], [&[], &[0], &[0]]),
+        ("steps: one after two, two crashes", [Step, Step, Step], [&[], &[], &[0, 1]]),
+        (
+            "mixed: a step after a step and a vote, two crashes",
+            [Step, Prepare, Step],
+            [&[], &[], &[0, 1]],
+        ),
+    ];
+    for (name, kinds, afters) in graphs {
+        let mut plan = with(with_callers(steps(&kinds), 1, 1), budget);
+        for (branch, after) in plan.transactions[0].branches.iter_mut().zip(afters) {
+            branch.after = after.to_vec();
+        }
+        walk(name, plan).reached(&[Mark::StepsDone, Mark::Undone, Mark::LeftAhead]);
+    }
+}
+
 #[test]
 fn a_step_that_uses_what_another_put_out() {
     let budget = Budget { crashes: 2, delays: 1, duplicates: 1, ..NONE };

@@ -189,11 +189,25 @@ impl Voting {
         let prepares = |at: Index| self.kind(at) == Kind::Prepare;
         let before = &planned.part.after;
         let waits = self.open && (prepares(branch) || before.iter().any(|at| prepares(*at)));
-        let is_over = |at: &&Index| prepares(**at) || self.vote(**at).is_some();
-        let missing = before.iter().filter(|at| !is_over(at)).count();
-        let leaves_ahead = || self.plan.as_ref().is_some_and(|plan| plan.is_self_contained(branch));
-        let is_due = missing == 0 || missing == 1 && leaves_ahead();
+        let is_over = |at: &Index| prepares(*at) || self.vote(*at).is_some();
+        let mut missing = before.iter().filter(|at| !is_over(at));
+        let is_due = match (missing.next(), missing.next()) {
+            (None, _) => true,
+            (Some(one), None) => self.may_have_left_ahead(branch, planned, *one),
+            _ => false,
+        };
         !waits && self.vote(branch).is_none() && is_due
+    }
+
+    /// Whether a branch may have been asked while that this one before it is done was synced.
+    fn may_have_left_ahead(&self, branch: Index, planned: &Planned, before: Index) -> bool {
+        let Some(plan) = &self.plan else { return false };
+        // What prepares is not asked ahead, so that nothing comes between the two.
+        let is_between = |at: &Index| {
+            plan.kind(*at) == Kind::Prepare
+                && plan.branches[usize::from(*at)].part.after.contains(&before)
+        };
+        plan.may_leave_ahead(branch) && !planned.part.after.iter().any(is_between)
     }
 
     /// Branches that have not answered, though it is their turn.

@@ -130,14 +130,15 @@ impl Step<'_> {
             let state = "its calls would use what does not come before it";
             return self.reply(request, Answer::WrongState(state));
         }
+        let is_voting = self.live.voting.is_some();
         let telling = self.telling(known, branch);
         if telling.is_asked {
             return self.reply(request, Answer::CallUnderWay);
         }
-        // Otherwise the next restart would take it for one that cannot have begun.
-        let is_ahead = telling.may_be_done && !telling.is_begun;
-        if is_ahead && uses.iter().any(|used| *used != branch) {
-            let state = "it may be done already: its calls can use nothing new before its turn";
+        // It left ahead before a restart. With other calls, the next restart might take it for one
+        // that cannot have been asked.
+        if is_voting && telling.may_be_done && !telling.is_begun {
+            let state = "it may be done as it was; it can be edited when its turn comes again";
             return self.reply(request, Answer::WrongState(state));
         }
         let uses = Some(uses).filter(|uses| known.uses(branch) != Some(uses));

@@ -4,8 +4,9 @@
 //! * The plan is durable before the first call leaves: nobody could list what services were asked.
 //! * A step's "done" is its vote. It is durable before anything leaves that rests on it: the
 //!   decision, the caller's answer, a call that uses what was put out, a prepare. The call of a
-//!   step that only comes after it may leave while it is synced: then, after a crash that it did
-//!   not survive, that step counts among those that may be done.
+//!   step that only comes after it, and can be undone by one who does not know whether it was ever
+//!   called, may leave while it is synced: after a crash that it did not survive, that step counts
+//!   among those that may be done.
 //! * A reservation is tried as a step is done, but its "done" is recorded with the decision, as
 //!   votes are. What holds of a do and its undo holds of a try and its cancel.
 //! * After a restart it goes on forward: a step that is not recorded as done is asked again, with

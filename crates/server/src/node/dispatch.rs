@@ -234,8 +234,8 @@ impl Turn<'_> {
         self.inner.place_of(name)
     }
 
-    /// The longest wait that a branch's patience asks for. A reservation's last try, for which a
-    /// tenth of its time is left, would come too late if the five that are usual took more.
+    /// The longest wait that a branch's patience asks for. For a reservation's last try a tenth of
+    /// its time is left; what is added by chance to the waits before must not use that up.
     fn cap_ms(&self, gid: &str, timer: Timer, after_ms: u64) -> u64 {
         let Timer::Retry(_, branch) = timer else { return retry::CAP_MS };
         let machine = self.partition.machine(gid);
@@ -245,7 +245,7 @@ impl Turn<'_> {
         match planned {
             None => retry::CAP_MS,
             Some((plan, planned)) if is_voting && plan.reserves(branch) => {
-                planned.part.patience.cap_ms.min(after_ms + plan.terms.timeout_ms / 50)
+                planned.part.patience.cap_ms.min(after_ms + plan.terms.timeout_ms / 100)
             }
             Some((_, planned)) if is_voting => planned.part.patience.cap_ms,
             Some((_, planned)) => planned.part.persistence.cap_ms,

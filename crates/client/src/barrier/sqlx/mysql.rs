@@ -1,12 +1,9 @@
 //! MySQL and MariaDB.
 
-use sqlx::{MySql, query, query_as, raw_sql};
+use sqlx::{MySql, MySqlConnection, query, query_as};
 
-use super::{failed, row};
-use crate::barrier::{
-    Call, Connection, Error, PRUNE_MAX, Row, Transaction,
-    sql::{MARK, TAKE_BACK},
-};
+use super::{failed, row, transaction};
+use crate::barrier::{Call, Error, Row};
 
 /// The count of changed rows tells an insert (1) from an update (2), whatever the client wants
 /// counted, because `calls` always changes. `INSERT IGNORE` would take a shared lock on a row that
@@ -24,45 +21,14 @@ const WRITE: &str = "UPDATE handfast_barrier \
 
 const PRUNE: &str = "DELETE FROM handfast_barrier WHERE seen_ms < ? ORDER BY seen_ms LIMIT ?";
 
-impl Connection for sqlx::MySqlConnection {
-    type Ref<'t> = &'t mut Self;
-}
+transaction!(MySql, MySqlConnection, claim, WRITE, PRUNE);
 
-impl Transaction for sqlx::Transaction<'_, MySql> {
-    type Connection = sqlx::MySqlConnection;
-
-    fn connection(&mut self) -> &mut sqlx::MySqlConnection {
-        self
+async fn claim(on: &mut MySqlConnection, call: &Call, now_ms: i64) -> Result<Row, Error> {
+    let claim = query(CLAIM).bind(call.gid()).bind(call.branch());
+    let claim = claim.bind(now_ms).bind(now_ms).execute(&mut *on).await.map_err(failed)?;
+    if claim.rows_affected() == 1 {
+        return Ok(Row::default());
     }
-
-    async fn claim(&mut self, call: &Call, now_ms: i64) -> Result<Row, Error> {
-        let claim = query(CLAIM).bind(call.gid()).bind(call.branch());
-        let claim = claim.bind(now_ms).bind(now_ms).execute(&mut **self).await.map_err(failed)?;
-        if claim.rows_affected() == 1 {
-            return Ok(Row::default());
-        }
-        let read = query_as(READ).bind(call.gid()).bind(call.branch());
-        read.fetch_one(&mut **self).await.map(row).map_err(failed)
-    }
-
-    async fn write(&mut self, call: &Call, row: &Row) -> Result<(), Error> {
-        let write = query(WRITE).bind(&row.begun).bind(&row.begun_answer);
-        let write = write.bind(&row.ended).bind(&row.ended_answer);
-        let write = write.bind(call.gid()).bind(call.branch());
-        let written = write.execute(&mut **self).await.map_err(failed)?;
-        if written.rows_affected() == 1 { Ok(()) } else { Err(Error::Ended) }
-    }
-
-    async fn mark(&mut self) -> Result<(), Error> {
-        raw_sql(MARK).execute(&mut **self).await.map_err(failed).map(drop)
-    }
-
-    async fn take_back(&mut self) -> Result<(), Error> {
-        raw_sql(TAKE_BACK).execute(&mut **self).await.map_err(failed).map(drop)
-    }
-
-    async fn prune(&mut self, before_ms: i64) -> Result<u64, Error> {
-        let prune = query(PRUNE).bind(before_ms).bind(PRUNE_MAX);
-        Ok(prune.execute(&mut **self).await.map_err(failed)?.rows_affected())
-    }
+    let read = query_as(READ).bind(call.gid()).bind(call.branch());
+    read.fetch_one(on).await.map(row).map_err(failed)
 }

@@ -41,9 +41,10 @@ pub(super) fn known(known: &Known, live: &Live, at: Index, id: String) -> Branch
     view.last_answer = telling.and_then(|telling| telling.last_answer.clone());
     match &branch.fate {
         Fate::Stuck(_) if is_under_way(telling) => {}
-        Fate::Heuristic(detail) | Fate::Stuck(detail) => {
+        Fate::Stuck(detail) => {
             view.last_answer.get_or_insert_with(|| detail.clone());
         }
+        Fate::Heuristic(found) => view.last_answer = Some(found.clone()),
         Fate::Open | Fate::Applied | Fate::Resolved { .. } => {}
     }
     if let Some(plan) = &known.plan {
@@ -60,9 +61,12 @@ pub(super) fn known(known: &Known, live: &Live, at: Index, id: String) -> Branch
 /// Before the decision, with a plan.
 fn undecided(voting: &Voting, at: Index, fate: &Fate, telling: Option<&Telling>) -> BranchState {
     let is_begun = telling.is_some_and(|telling| telling.is_begun);
+    // Before a restart its call may have left ahead.
+    let may_be_done = telling.is_some_and(|telling| telling.may_be_done);
     match (voting.kind(at), voting.vote(at)) {
         (Kind::Deliver, _) => BranchState::Waiting,
         (Kind::Step, Some(Vote::Yes(_))) => BranchState::Done,
+        (Kind::Step, None) if !is_begun && may_be_done => BranchState::InDoubt,
         (_, None) if !is_begun => BranchState::Waiting,
         (_, None) if is_stuck(fate, telling) => BranchState::Stuck,
         (_, vote) => prepares(vote),

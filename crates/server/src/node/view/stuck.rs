@@ -30,9 +30,13 @@ pub(super) fn stuck_at(known: &Known, live: &Live) -> Vec<StuckAt> {
         return Vec::new();
     }
     let branch = |(at, branch): (usize, &KnownBranch)| {
-        let (Fate::Stuck(recorded) | Fate::Heuristic(recorded)) = &branch.fate else { return None };
-        let heard = live.telling.get(at).and_then(|telling| telling.last_answer.as_ref());
-        let answer = shortened(heard.unwrap_or(recorded).clone(), ANSWER_BYTES_MAX);
+        let heard = || live.telling.get(at).and_then(|telling| telling.last_answer.as_ref());
+        let answer = match &branch.fate {
+            Fate::Stuck(recorded) => heard().unwrap_or(recorded),
+            Fate::Heuristic(found) => found,
+            Fate::Open | Fate::Applied | Fate::Resolved { .. } => return None,
+        };
+        let answer = shortened(answer.clone(), ANSWER_BYTES_MAX);
         Some(StuckAt {
             branch: Some(branch.name.clone()),
             resource: branch.resource.clone(),
