@@ -1,4 +1,5 @@
-//! What a node does about branches that it finds prepared, and nobody votes on.
+//! What a node does about branches that it finds prepared, and nobody votes on; and what it says of
+//! steps that it may have called.
 
 use axum::http::{Method, StatusCode};
 use handfast_core::{
@@ -13,6 +14,7 @@ use tempfile::TempDir;
 use crate::{
     pacts::{AMPLE, Bank},
     requests::World,
+    steps::{over, state, step},
 };
 
 /// More than are finished at once.
@@ -82,4 +84,28 @@ async fn orphans_are_finished_and_one_that_is_unclear_stops_none_of_the_others()
     let keys = bank.get("/v1/keys").await;
     assert_eq!(keys["total"], 1, "{keys}");
     assert_eq!(keys["keys"][0]["key"], format!("k{COMMITTED}"));
+}
+
+/// After a restart nobody knows whether the call of a step had left ahead; unless it could not, and
+/// then it waits for its turn as ever.
+#[tokio::test]
+async fn what_may_have_left_ahead_is_in_doubt() {
+    let (world, service) = over(|_| (503, json!("later"))).await;
+    let mut uses = step("pay");
+    uses["do"] = json!("POST /pay/{{book.id}}");
+    let branches = [("o1", step("pay"), "in-doubt"), ("o2", uses, "waiting")];
+    for (gid, second, _) in &branches {
+        let body = json!({ "gid": gid, "wait": "none", "branches": [step("book"), second] });
+        world.post("/v1/transactions", body).await;
+    }
+    service.hears(2).await;
+    for (gid, ..) in &branches {
+        let shown = world.get(&format!("/v1/transactions/{gid}")).await;
+        assert_eq!(state(&shown, "pay"), "waiting", "{}", shown.body);
+    }
+    let world = world.restart().await;
+    for (gid, _, expected) in &branches {
+        let shown = world.get(&format!("/v1/transactions/{gid}")).await;
+        assert_eq!(state(&shown, "pay"), *expected, "{}", shown.body);
+    }
 }
