@@ -82,7 +82,7 @@ fn show_says_what_it_means_and_what_happens_next() {
         "may decide without the node (paxos)",
         "Branch credit is STUCK",
         "handfast tx resolve order-42 credit --outcome committed --reason",
-        "Began 1970-01-01 00:00:00.500 UTC",
+        "Its begin is not recorded; known since 1970-01-01 00:00:00.500 UTC",
         "+500 ms  #41     decided",
     ] {
         assert!(out.contains(part), "{part:?} is missing in:\n{out}");

@@ -2,9 +2,11 @@
 
 mod dry_run;
 
+use std::{io::Write as _, process::Stdio};
+
 use serde_json::{Value, json};
 
-use crate::{node::node_says, run};
+use crate::{ended, handfast, node::node_says, run};
 
 pub fn transaction(outcome: &str, state: &str, branches: Value) -> Value {
     json!({ "gid": "o-1", "outcome": outcome, "state": state, "stuck": true,
@@ -82,7 +84,7 @@ fn tries_that_were_answered_the_same_are_told_once() {
     holds(
         &out,
         &[
-            "00:00:01.000  +0 ms   -       asked            pay     \
+            "00:00:01.000  -       -       asked            pay     \
              do, took 1000 ms: 503\n",
             " 4 more the same  pay\n00:00:06.000  +5.0 s  -",
             "00:00:07.000  +1.0 s  -       asked            pay     \
@@ -205,7 +207,7 @@ fn what_is_stuck_is_listed_with_its_branch_and_last_answer() {
 fn an_undo_that_names_what_is_missing_is_not_offered_a_retry() {
     let branch = |name: &str, kind: &str| {
         json!({ "name": name, "resource": "r", "kind": kind, "id": "1", "state": "stuck",
-                "last_answer": "not called: `{{book.id}}` is missing" })
+                "last_answer": "it could not be called: `{{book.id}}` is missing" })
     };
     let branches = json!([branch("a", "step"), branch("b", "prepare"), branch("c", "deliver")]);
     let (url, _asked) = node_says(vec![(200, transaction("aborted", "aborting", branches))]);
@@ -314,6 +316,18 @@ fn many_are_told_page_by_page_and_only_with_yes() {
     let (url, _asked) = node_says(vec![(200, json!({ "taken": [] }))]);
     let (code, out, err) = many("abort", &url, &[]);
     assert_eq!((code, out.as_str(), err.as_str()), (0, "abort: 0 would take it\n", ""));
+    let mixed = json!({ "a": "It would be\nMIXED: part of it happened." });
+    let looked = json!({ "dry_run": true, "taken": ["a", "b"], "warnings": &mixed });
+    let (url, _asked) = node_says(vec![(200, looked)]);
+    let (code, out, _) = many("abort", &url, &["--dry-run"]);
+    let said = "abort: 2 would take it, of which 1 would end mixed\n  \
+                a: It would be MIXED: part of it happened.\n  b\n";
+    assert_eq!((code, out.as_str()), (0, said));
+    let (_, _, err) = many("abort", &url, &[]);
+    holds(&err, &["2 transactions, of which 1 would end mixed; nothing was told"]);
+    let (_, out, _) = many("abort", &url, &["--dry-run", "--json"]);
+    let out: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&out["dry_run"], &out["warnings"]), (&json!(true), &mixed));
 }
 
 #[test]
@@ -384,6 +398,19 @@ fn one_edit_is_given_to_many() {
     }
 }
 
+/// As [`run`], with this on stdin.
+fn fed(args: &[&str], stdin: &str) -> (i32, String, String) {
+    let mut command = handfast(args);
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    ended(child.wait_with_output().unwrap())
+}
+
 #[test]
 fn begin_reads_yaml_or_json_and_its_exit_code_is_the_outcome() {
     let directory = tempfile::tempdir().unwrap();
@@ -413,6 +440,16 @@ fn begin_reads_yaml_or_json_and_its_exit_code_is_the_outcome() {
         assert!(content.starts_with('{') || body["branches"] == sent, "{body}");
         assert_eq!(body.get("wait").is_some(), !flags.is_empty(), "{body}");
     }
+    let flow = "{gid: o-1, branches: [{name: a, resource: r, sql: [[UPDATE t, [1], {rows: 1}]]}]}";
+    let (url, asked) = node_says(vec![(200, of("committed", "committed"))]);
+    assert_eq!(fed(&["tx", "begin", "-", "--server", &url], flow).0, 0);
+    assert_eq!(asked.recv().unwrap().1["branches"], sent);
+    let (_, _, err) = fed(&["tx", "begin", "-"], "{gid: o-1, brunches: []}");
+    assert!(err.contains("brunches") && err.contains("(read as YAML)"), "{err}");
+    let json = directory.path().join("order.json");
+    std::fs::write(&json, "{gid: o-1, brunches: []}").unwrap();
+    let (_, _, err) = run(&["tx", "begin", json.to_str().unwrap()]);
+    assert!(err.contains("key must be a string") && err.contains("(read as JSON)"), "{err}");
     std::fs::write(&file, "gid: o-1\nbrunches: []\n").unwrap();
     let (code, _, err) = run(&["tx", "begin", path, "--server", "http://127.0.0.1:1"]);
     assert_eq!(code, 2);

@@ -234,7 +234,7 @@ async fn one_word_is_said_to_many() {
     client.edit_all(&edit).await.unwrap();
     let (filter, reason) = (ListFilter::default(), "seen".into());
     let outcome = wire::Outcome::Committed;
-    let resolve = BulkResolve { filter, branch: None, outcome, reason, dry_run: true };
+    let resolve = BulkResolve { filter, branch: None, outcome, reason, dry_run: Some(true) };
     client.resolve_all(&resolve).await.unwrap();
     let heard = node.heard();
     let lines: Vec<_> = heard.iter().map(|heard| heard.line.as_str()).collect();

@@ -17,7 +17,7 @@ pub use check::{known, validate};
 pub use graph::{graph, graph_of};
 pub use lint::lint;
 pub use order::{BRANCHES_MAX, Misplaced, Order};
-pub use parse::{Unreadable, parse};
+pub use parse::{Format, Unreadable, parse, parse_as};
 pub use schema::Schema;
 
 use handfast_client::wire::{FindingLevel, SagaFinding};

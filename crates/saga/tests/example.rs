@@ -1,7 +1,7 @@
 //! The page for users, and what it says.
 
 use handfast_client::wire::SagaDefinition;
-use handfast_saga::parse;
+use handfast_saga::{Format, parse, parse_as};
 use serde_json::json;
 
 use crate::example;
@@ -67,6 +67,27 @@ fn what_cannot_be_read_says_where() {
     for text in ["", "name: s", "[]", "{}", "- 1", "a: &x [*x]", "\0", "name: s\n---\nname: t\n"] {
         assert!(parse::<SagaDefinition>(text).is_err(), "{text:?}");
     }
+}
+
+/// YAML's own braces need no quotes within.
+#[test]
+fn yaml_may_begin_with_a_brace_and_errors_say_as_what_it_was_read() {
+    let flow = "{name: s, version: 1, branches: [{name: a, resource: r, kind: step,\n  \
+                do: {call: POST /a, body: {n: 1, \"x\": no}}, undo: DELETE /a}]}";
+    let quoted = r#"{"name": "s", "version": 1, branches: []}"#;
+    assert_eq!(parse::<SagaDefinition>(flow).unwrap().branches[0].name, "a");
+    assert_eq!(parse::<SagaDefinition>(quoted).unwrap().name, "s");
+    let why = |text: &str, meant| parse_as::<SagaDefinition>(text, meant).unwrap_err().to_string();
+    let odd = "{name: s, version: 1, branches: [],\n odd: 1}";
+    let yaml = why(odd, Format::of(odd));
+    assert!(yaml.contains("line 2") && yaml.contains("`odd`"), "{yaml}");
+    assert!(yaml.ends_with("(read as YAML)"), "{yaml}");
+    assert!(why(odd, Format::Json).contains("key must be a string"));
+    for odd in ["{ \"name\": \"s\",\n \"odd\": 1 }", "{ \"name\": \"s\",,\n}", "{", "{}"] {
+        assert!(why(odd, Format::of(odd)).ends_with("(read as JSON)"), "{odd}");
+        assert!(why(odd, Format::Yaml).ends_with("(read as YAML)"), "{odd}");
+    }
+    assert!(why("name: s", Format::Json).ends_with("(read as JSON)"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ pub mod checks;
 pub mod codes;
 pub mod transactions;
 
+mod asked;
 mod body;
 pub mod bulk;
 mod convert;
@@ -20,7 +21,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Instant};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, Uri},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -53,7 +54,6 @@ pub(super) struct Shared {
     node: Node,
     rules: Rules,
     auth: Auth,
-    body_limit: DefaultBodyLimit,
     slots: Semaphore,
     peer_slots: Semaphore,
 }
@@ -68,12 +68,9 @@ pub fn router(node: Node, config: &Config) -> Router {
         rules: Rules::new(config, node.cluster()),
         node,
         auth: Auth::new(config),
-        body_limit: DefaultBodyLimit::max(config.limits.body_bytes_max),
         slots: Semaphore::new(config.limits.requests_max),
         peer_slots: Semaphore::new(PEER_REQUESTS_MAX),
     });
-    // Peers send as much as they may, whatever callers may.
-    let messages_limit = DefaultBodyLimit::max(BODY_BYTES_MAX);
     Router::new()
         .route("/v1/transactions", get(transactions::list).post(transactions::begin))
         .route("/v1/transactions/{gid}", get(transactions::show).post(transactions::tell))
@@ -88,7 +85,7 @@ pub fn router(node: Node, config: &Config) -> Router {
         .route("/v1/resources", get(system::resources))
         .route("/v1/resources/{name}", post(system::tell_resource))
         .route("/v1/inquiries/{branch}", get(system::inquire))
-        .route("/v1/messages", post(system::messages).layer(messages_limit))
+        .route("/v1/messages", post(system::messages))
         .route("/openapi.json", get(system::openapi))
         .route("/docs/errors.md", get(system::errors))
         .route("/healthz", get(system::healthz))
@@ -137,7 +134,11 @@ async fn admit(api: &Shared, mut request: Request, next: Next) -> Response {
         return next.run(request).await;
     }
     let is_peer = PEER_PATHS.iter().any(|path| request.uri().path().starts_with(path));
-    let slots = if is_peer { &api.peer_slots } else { &api.slots };
+    // Peers send as much as they may, whatever callers may.
+    let (slots, body_max) = match is_peer {
+        true => (&api.peer_slots, BODY_BYTES_MAX),
+        false => (&api.slots, api.rules.limits.body_bytes_max),
+    };
     let Ok(_place) = slots.try_acquire() else {
         let detail = "as many requests are served as may be at once";
         return Problem::new(&codes::BUSY, detail).into_response();
@@ -145,7 +146,7 @@ async fn admit(api: &Shared, mut request: Request, next: Next) -> Response {
     match api.auth.admit(request.method(), request.uri().path(), request.headers()) {
         Ok(caller) => {
             request.extensions_mut().insert(caller);
-            api.body_limit.apply(&mut request);
+            request.extensions_mut().insert(body::Bound(body_max));
             next.run(request).await
         }
         Err(denied) => Problem::from(denied).into_response(),

@@ -1,7 +1,8 @@
 //! Puts outputs and input where calls and statements name them.
 //!
 //! What is put in is never looked at again: an output that holds `{{…}}` stays what it is. Values
-//! are cut out of their JSON as they stand there, so that no digit of a number is lost.
+//! are cut out of their JSON as they stand there, so that no digit of a number is lost here. What
+//! came through the API has lost those that a 64-bit float does not hold.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt::Write};
 

@@ -126,10 +126,32 @@ async fn bodies_are_bounded_and_declared() {
     let world = World::new(&[("limits.body_bytes_max", "1024")]);
     let answer = world.post("/v1/transactions", " ".repeat(1025)).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (413, "body_too_large"));
+    assert_eq!(answer.body["detail"], "the body is longer than 1024 bytes");
+    assert_eq!(answer.body["cure"], "Send less, or raise the setting.");
     let form = Request::post("/v1/transactions")
         .header("content-type", "application/x-www-form-urlencoded");
     let answer = world.send(form.body(Body::from("{}")).unwrap()).await;
     assert_eq!((answer.status.as_u16(), answer.code()), (415, "wrong_content_type"));
+}
+
+/// Nobody is told to raise what cannot be raised.
+#[tokio::test]
+async fn a_cure_does_not_name_a_setting_that_is_at_its_end() {
+    let branch =
+        |at: u32| json!({ "name": format!("b{at}"), "resource": "bank", "sql": [["SELECT 1"]] });
+    let body = |count: u32| json!({ "branches": (0..count).map(branch).collect::<Vec<_>>() });
+    for (max, cure) in
+        [("63", "Split the transaction, or raise the setting."), ("64", "Split the transaction.")]
+    {
+        let world = World::new(&[("limits.branches_max", max)]);
+        let answer = world.post("/v1/transactions", body(65)).await;
+        assert_eq!((answer.code(), &answer.body["cure"]), ("too_many_branches", &json!(cure)));
+    }
+    let world = World::new(&[("transaction.timeout_ms_max", "86400000")]);
+    let mut wanted = body(1);
+    wanted["timeout_ms"] = json!(86_400_001_u64);
+    let answer = world.post("/v1/transactions", wanted).await;
+    assert_eq!(answer.body["cure"], "Use one within the range.", "{}", answer.body);
 }
 
 #[tokio::test]

@@ -39,6 +39,26 @@ fn visit(value: &Json, seen: &mut impl FnMut(&str)) {
     }
 }
 
+/// Nobody believes that a parameter did something which nobody read.
+#[tokio::test]
+async fn whatever_does_something_refuses_a_query_that_it_does_not_know() {
+    let world = World::new(&[]);
+    let document: Json = serde_json::from_str(&openapi::json()).unwrap();
+    let mut asked = 0;
+    for (path, operations) in document["paths"].as_object().unwrap() {
+        for method in operations.as_object().unwrap().keys().filter(|method| *method != "get") {
+            let path = path.replace("{gid}", "g").replace("{name}", "bank");
+            let request = Request::builder().method(&*method.to_uppercase());
+            let request = request.uri(format!("{path}?colour=red")).body(Body::empty());
+            let answer = world.send(request.unwrap()).await;
+            let said = (answer.status.as_u16(), answer.code());
+            assert_eq!(said, (400, "bad_query"), "{method} {path}: {}", answer.body);
+            asked += 1;
+        }
+    }
+    assert!(asked > 12, "{asked}");
+}
+
 #[tokio::test]
 async fn what_is_documented_is_answered_and_what_is_answered_is_documented() {
     let world = World::new(&[]);

@@ -272,3 +272,55 @@ async fn an_undo_waits_for_its_do_that_is_under_way_and_says_so() {
     assert_eq!(branch(&shown, "slow")["waits_for"], "its do, which is under way", "{shown:#}");
     assert!(shown["reason"].get("body").is_none(), "nothing was said: {shown:#}");
 }
+
+/// As the documents say; what services put out keeps all digits.
+#[tokio::test]
+async fn numbers_of_requests_are_whole_ones_of_64_bits_or_floats() {
+    let (world, service) = over(|_| (200, Json::Null)).await;
+    let names = ["whole", "least", "price", "big", "text"];
+    let path: String = names.iter().map(|name| format!("/{{{{input.{name}}}}}")).collect();
+    let body = json!({ "gid": "s1", "branches": [{ "name": "a", "resource": "svc",
+        "kind": "step", "do": format!("PUT {path}") }] });
+    let input = r#""input": { "whole": 18446744073709551615, "least": -9223372036854775808,
+        "price": 1.10, "big": 12345678901234567890123.50, "text": "12345678901234567890123.50" }"#;
+    let body = body.to_string().replacen('{', &format!("{{ {input}, "), 1);
+    assert_eq!(world.post("/v1/transactions", body).await.status.as_u16(), 200);
+    let sent = "do PUT /18446744073709551615/-9223372036854775808/1.1/1.2345678901234568e%2B22\
+                /12345678901234567890123.50";
+    assert_eq!(service.calls(), [sent]);
+}
+
+#[tokio::test]
+async fn a_dropped_message_says_who_was_asked_what() {
+    let (world, _service) = over(|_| (409, Json::Null)).await;
+    let ask = json!({ "resource": "svc", "call": "GET /mark" });
+    let mut delivery = tell();
+    delivery["message"] = json!({ "type": "t" });
+    let body = json!({ "gid": "m1", "open": true, "ask": ask, "deadline_ms": 1,
+        "branches": [delivery] });
+    world.post("/v1/transactions", body).await;
+    ends(&world, "m1", "aborted").await;
+    let reason = &world.get("/v1/transactions/m1").await.body["reason"];
+    assert_eq!(reason["code"], "not_submitted", "{reason}");
+    let message = "svc was asked `GET /mark` whether its caller's local transaction committed, and \
+                   it never will: it answered 409 Conflict";
+    assert_eq!(reason["message"], message);
+}
+
+/// What is missing is nobody's answer.
+#[tokio::test]
+async fn an_undo_that_cannot_be_called_says_so() {
+    let (world, service) = over(|heard| match heard.call.as_str() {
+        "POST /pay" => (409, Json::Null),
+        _ => (200, Json::Null),
+    })
+    .await;
+    let mut book = step("book");
+    book["undo"] = json!("DELETE /book/{{book.id}}");
+    let body = json!({ "gid": "s1", "branches": [book, step("pay")] });
+    assert_eq!(world.post("/v1/transactions", body).await.code(), "service_refused");
+    let shown = shows(&world, "s1", |shown| shown["stuck"] == true).await;
+    let why = "it could not be called: `{{book.id}}` is missing";
+    assert_eq!(branch(&shown, "book")["last_answer"], why, "{shown:#}");
+    assert_eq!(service.calls(), ["do POST /book", "do POST /pay"]);
+}

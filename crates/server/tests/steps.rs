@@ -205,7 +205,7 @@ async fn an_open_transaction_that_is_aborted_is_undone_backwards() {
     let dry = world.post("/v1/transactions/o1:abort?dry_run=true", "").await;
     assert_eq!(dry.status.as_u16(), 200, "{}", dry.body);
     let foretold = json!({
-        "records": ["decided to abort: (by anonymous); book done, pay done"],
+        "records": ["decided to abort: no reason given (by anonymous); book done, pay done"],
         "effects": ["undo pay at svc: DELETE /pay"],
         "later": ["undo book at svc: DELETE /book"],
     });

@@ -116,12 +116,19 @@ async fn a_held_transaction_waits_for_its_verb() {
     assert_eq!(twice.status.as_u16(), 200, "{}", twice.body);
 
     world.post("/v1/transactions", held("h2")).await;
+    let seen = json!({ "branch": "debit", "outcome": "aborted", "reason": "r" });
+    let early = world.post("/v1/transactions/h2:resolve", seen).await;
+    let why = "it is held, and waits for `:commit` or `:abort`";
+    assert_eq!((early.code(), &early.body["detail"]), ("wrong_state", &json!(why)));
     let because = json!({ "reason": "changed my mind" });
     let told = world.post("/v1/transactions/h2:abort", because).await;
     assert_eq!((told.status.as_u16(), &told.body["outcome"]), (200, &json!("aborted")));
     told_of_both(&told.body, &["aborting", "aborted"]);
     let late = world.post("/v1/transactions/h2:commit", "").await;
     assert_eq!((late.status.as_u16(), late.code()), (409, "caller_abort"), "{}", late.body);
+    world.post("/v1/transactions", held("h3")).await;
+    let told = world.post("/v1/transactions/h3:abort", "").await;
+    assert_eq!(told.body["reason"]["message"], "no reason given (by anonymous)", "{}", told.body);
     assert_eq!(balances(&world, "b1").await, [json!(90), json!(110)]);
     left.stop().await;
     right.stop().await;

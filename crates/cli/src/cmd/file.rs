@@ -2,6 +2,7 @@
 
 use std::{io::Read as _, path::Path};
 
+use handfast_saga::{Format, Unreadable};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -17,10 +18,20 @@ pub fn read(file: &Path) -> Result<String, Failure> {
     read.map_err(|e| Failure::new(Exit::Usage, format!("failed to read {}: {e}", file.display())))
 }
 
-/// What stands in a file as YAML or JSON.
+/// What stands in a file as YAML or JSON; its name says which is meant, or else how it begins.
+pub fn described<T: DeserializeOwned>(file: &Path) -> Result<Result<T, Unreadable>, Failure> {
+    let text = read(file)?;
+    let meant = match file.extension().and_then(|extension| extension.to_str()) {
+        Some("json") => Format::Json,
+        Some("yaml" | "yml") => Format::Yaml,
+        _ => Format::of(&text),
+    };
+    Ok(handfast_saga::parse_as(&text, meant))
+}
+
+/// As [`described`], where there is no more to say of what cannot be read.
 pub fn parsed<T: DeserializeOwned>(file: &Path) -> Result<T, Failure> {
-    handfast_saga::parse(&read(file)?)
-        .map_err(|e| Failure::new(Exit::Usage, format!("{}: {e}", file.display())))
+    described(file)?.map_err(|e| Failure::new(Exit::Usage, format!("{}: {e}", file.display())))
 }
 
 /// What a flag gives: JSON, or `@` and a file that holds it.

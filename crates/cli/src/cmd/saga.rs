@@ -81,7 +81,7 @@ async fn apply(hf: &Handfast, file: &Path, output: &Output) -> Result<Exit, Fail
 }
 
 fn lint(file: &Path, strict: bool, output: &Output) -> Result<Exit, Failure> {
-    let findings = match handfast_saga::parse(&file::read(file)?) {
+    let findings = match file::described(file)? {
         Ok(definition) => handfast_saga::lint(&definition),
         Err(unreadable) => vec![SagaFinding {
             level: FindingLevel::Error,

@@ -134,7 +134,8 @@ pub struct Edit {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct DryRun {
-    /// What to think of first: a part of it would have happened, and that cannot be taken back.
+    /// What to think of first: it would end against its decision, which cannot be taken back, or
+    /// the word changes nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warning: Option<String>,
     /// What would be recorded, in order, as its timeline would say it.
@@ -156,9 +157,9 @@ pub struct Bulk {
     /// Why; kept in the log.
     #[serde(default)]
     pub reason: String,
-    /// Only tell what would follow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
+    /// Only tell what would follow; so says `?dry_run=true`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// The same other calls for one branch of many transactions.
@@ -172,9 +173,9 @@ pub struct BulkEdit {
     pub branch: super::Branch,
     /// Why; kept in the log.
     pub reason: String,
-    /// Only tell what would follow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
+    /// Only tell what would follow; so says `?dry_run=true`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// An operator declares branches of many transactions finished.
@@ -192,17 +193,23 @@ pub struct BulkResolve {
     pub outcome: Outcome,
     /// Why; kept in the log.
     pub reason: String,
-    /// Only tell what would follow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub dry_run: bool,
+    /// Only tell what would follow; so says `?dry_run=true`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// What became of one word to many.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(ToSchema))]
 pub struct BulkDone {
-    /// Those that took it; with `dry_run`, that would be told.
+    /// Nothing was said to any: this is what would have been.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
+    /// Those that took it; with `dry_run`, that would take it.
     pub taken: Vec<String>,
+    /// With `dry_run`, what to think of first of those that would end mixed, as in [`DryRun`].
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub warnings: std::collections::BTreeMap<String, String>,
     /// Those to which nothing was said, for they are committed or aborted already, as it says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub already: Vec<String>,

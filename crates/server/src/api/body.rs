@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
-    http::{HeaderValue, StatusCode, header},
+    extract::Request,
+    http::{HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::error::Category;
 
@@ -16,6 +17,10 @@ use super::{codes, problem::Problem};
 
 /// Most time for a body to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most bytes of a request's body; one that nobody gave a bound is read not at all.
+#[derive(Clone, Copy)]
+pub struct Bound(pub usize);
 
 /// The body as `T`.
 ///
@@ -54,10 +59,13 @@ impl<T: Serialize> IntoResponse for Json<T> {
 }
 
 async fn bytes(request: Request) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, &())).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            Err(Problem::new(&codes::BODY_TOO_LARGE, "the body is longer than the limit"))
+    let max = request.extensions().get().map_or(0, |Bound(max)| *max);
+    let body = Limited::new(request.into_body(), max).collect();
+    match tokio::time::timeout(BODY_TIMEOUT, body).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let detail = format!("the body is longer than {max} bytes");
+            Err(Problem::new(&codes::BODY_TOO_LARGE, detail).up_to("limits.body_bytes_max", max))
         }
         Ok(Err(_)) => Err(Problem::new(&codes::MALFORMED_JSON, "the body broke off")),
         Err(_) => {

@@ -11,6 +11,7 @@ use utoipa::IntoResponses;
 
 use super::{
     Api, Problem,
+    asked::{Asked, How},
     body::{self, Json},
     checks, codes,
     transactions::check_limit,
@@ -37,43 +38,46 @@ impl IntoResponse for Told {
 
 /// Commits those that are held or open, of one page.
 #[utoipa::path(
-    post, path = "/v1/transactions:commit", tag = "transactions",
+    post, path = "/v1/transactions:commit", tag = "transactions", params(How),
     request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn commit(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Told, Problem> {
-    let (page, reason) = page(request).await?;
+    let (page, reason) = page(&how, request).await?;
     tell(&api, &by, page, Word::Same(Command::Commit { reason })).await
 }
 
 /// Aborts those that are not decided, of one page.
 #[utoipa::path(
-    post, path = "/v1/transactions:abort", tag = "transactions",
+    post, path = "/v1/transactions:abort", tag = "transactions", params(How),
     request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn abort(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Told, Problem> {
-    let (page, reason) = page(request).await?;
+    let (page, reason) = page(&how, request).await?;
     tell(&api, &by, page, Word::Same(Command::Abort { reason })).await
 }
 
 /// Tries what waits again now, of one page.
 #[utoipa::path(
-    post, path = "/v1/transactions:retry", tag = "transactions",
+    post, path = "/v1/transactions:retry", tag = "transactions", params(How),
     request_body = wire::Bulk, responses(Told)
 )]
 pub(super) async fn retry(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Told, Problem> {
-    let (page, reason) = page(request).await?;
+    let (page, reason) = page(&how, request).await?;
     tell(&api, &by, page, Word::Same(Command::Retry { branch: None, reason })).await
 }
 
@@ -81,36 +85,39 @@ pub(super) async fn retry(
 ///
 /// Where it does not fit, nothing happens.
 #[utoipa::path(
-    post, path = "/v1/transactions:edit", tag = "transactions",
+    post, path = "/v1/transactions:edit", tag = "transactions", params(How),
     request_body = wire::BulkEdit, responses(Told)
 )]
 pub(super) async fn edit(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Told, Problem> {
     let wire::BulkEdit { filter, branch, reason, dry_run } = body::json(request).await?;
     let edit = wire::Edit { branch, reason: checks::needed_reason(reason)? };
-    tell(&api, &by, Page { filter, dry_run }, Word::Edit(edit.into())).await
+    let page = Page { filter, dry_run: how.is_dry(dry_run)? };
+    tell(&api, &by, page, Word::Edit(edit.into())).await
 }
 
 /// Declares finished, in each of one page, what waits for an operator: the branch of that name, or,
 /// if none is named, every branch that is stuck; with `resource` in the filter, only there. A
 /// transaction that others than this node decide wants a look of its own.
 #[utoipa::path(
-    post, path = "/v1/transactions:resolve", tag = "transactions",
+    post, path = "/v1/transactions:resolve", tag = "transactions", params(How),
     request_body = wire::BulkResolve, responses(Told)
 )]
 pub(super) async fn resolve(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Told, Problem> {
     let wire::BulkResolve { filter, branch, outcome, reason, dry_run } =
         body::json(request).await?;
     let (committed, reason) = (checks::seen(outcome)?, checks::needed_reason(reason)?);
     let word = Word::ResolveStuck { branch, at: filter.resource.clone(), committed, reason };
-    tell(&api, &by, Page { filter, dry_run }, word).await
+    tell(&api, &by, Page { filter, dry_run: how.is_dry(dry_run)? }, word).await
 }
 
 /// Which transactions, and whether it is meant.
@@ -120,9 +127,9 @@ struct Page {
 }
 
 /// What a word says that needs nothing but a reason.
-async fn page(request: Request) -> Result<(Page, String), Problem> {
+async fn page(how: &How, request: Request) -> Result<(Page, String), Problem> {
     let wire::Bulk { filter, reason, dry_run } = body::json(request).await?;
-    Ok((Page { filter, dry_run }, checks::reason(reason)?))
+    Ok((Page { filter, dry_run: how.is_dry(dry_run)? }, checks::reason(reason)?))
 }
 
 /// What is said to many, before it is known what that means to each.
@@ -180,7 +187,7 @@ async fn tell(api: &Api, by: &Caller, page: Page, word: Word) -> Result<Told, Pr
         rejected => rejected.into(),
     })?;
     let word = &word;
-    let mut done = wire::BulkDone { next: page.next, ..wire::BulkDone::default() };
+    let mut done = wire::BulkDone { dry_run, next: page.next, ..wire::BulkDone::default() };
     let is_already = |line: &wire::TransactionLine| word.has_come_true(line.state);
     let (already, lines): (Vec<_>, Vec<_>) = page.transactions.into_iter().partition(is_already);
     done.already = already.into_iter().map(|line| line.gid).collect();
@@ -191,26 +198,31 @@ async fn tell(api: &Api, by: &Caller, page: Page, word: Word) -> Result<Told, Pr
     let mut told = stream::iter(told).buffered(AT_ONCE);
     while let Some((gid, told)) = told.next().await {
         match told {
-            Ok(()) => done.taken.push(gid),
+            Ok(warning) => {
+                done.warnings.extend(warning.map(|warning| (gid.clone(), warning)));
+                done.taken.push(gid);
+            }
             Err(problem) => drop(done.refused.insert(gid, problem.line())),
         }
     }
     Ok(Told(done))
 }
 
-/// Says it to one, or looks whether it would be taken. Of several branches each is told, whatever
-/// the others answer.
+/// Says it to one, or looks whether it would be taken, and what to think of first. Of several
+/// branches each is told, whatever the others answer.
 async fn tell_one(
     api: &Api,
     by: &Caller,
     gid: &str,
     word: &Word,
     dry_run: bool,
-) -> Result<(), Problem> {
-    let mut refused = None;
+) -> Result<Option<String>, Problem> {
+    let (mut refused, mut warning) = (None, None);
     for command in word.commands(api, gid).await? {
         let told = match dry_run {
-            true => api.node.dry_run(gid, command.clone(), &by.0).await.map(drop),
+            true => api.node.dry_run(gid, command.clone(), &by.0).await.map(|dry| {
+                warning = warning.take().or(dry.warning);
+            }),
             false => {
                 let wait_ms = api.rules.limits.wait_ms_max;
                 let told = api.node.command(gid, command.clone(), &by.0, wait_ms).await;
@@ -225,5 +237,5 @@ async fn tell_one(
             });
         }
     }
-    refused.map_or(Ok(()), Err)
+    refused.map_or(Ok(warning), Err)
 }

@@ -125,7 +125,8 @@ impl Rules {
             0 if !open => return Err(Problem::new(&codes::NO_BRANCHES, "there is no branch")),
             count if count > max => {
                 let detail = format!("there are {count} branches; the limit is {max}");
-                return Err(Problem::new(&codes::TOO_MANY_BRANCHES, detail));
+                let problem = Problem::new(&codes::TOO_MANY_BRANCHES, detail);
+                return Err(problem.up_to("limits.branches_max", max));
             }
             _ => {}
         }
@@ -234,7 +235,8 @@ fn within(field: &str, asked: Option<u64>, max: u64) -> Result<Option<u64>, Prob
         Some(ms) if !(1..=max).contains(&ms) => Err(Problem::new(
             &codes::TIMEOUT_OUT_OF_RANGE,
             format!("`{field}` is {ms}; the range is 1 to {max}"),
-        )),
+        )
+        .up_to("transaction.timeout_ms_max", max)),
         _ => Ok(asked),
     }
 }

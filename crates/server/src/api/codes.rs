@@ -46,8 +46,9 @@ codes! {
         "The text breaks the rules of JSON at the line and column given, or ends early."
         "Mend the text there.";
     BAD_QUERY "bad_query" 400 "The query is wrong"
-        "A filter of the list is unknown, has a wrong type, or names no state."
-        "Use the filters that /openapi.json describes.";
+        "It has a parameter that the path does not take, or one of a wrong type, or a `state` that \
+         is none; or it says otherwise than the body."
+        "Use the parameters that /openapi.json describes.";
     NO_FILTER "no_filter" 400 "It is not said which transactions are meant"
         "One word to many needs a filter; `limit` and `after` are none."
         "Give the filter a `state`, `resource`, `saga` or `prefix`.";

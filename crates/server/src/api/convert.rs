@@ -51,7 +51,8 @@ fn check_count(count: usize, limits: &Limits) -> Result<(), Problem> {
         _ if count > max => Err(Problem::new(
             &codes::TOO_MANY_STATEMENTS,
             format!("the branch has {count}; the limit is {max}"),
-        )),
+        )
+        .up_to("limits.statements_max", max)),
         _ => Ok(()),
     }
 }
@@ -78,7 +79,8 @@ fn statement(
     if params.len() > limits.params_max {
         let (count, max) = (params.len(), limits.params_max);
         let detail = format!("statement {which} has {count} parameters; the limit is {max}");
-        return Err(Problem::new(&codes::TOO_MANY_PARAMS, detail));
+        let problem = Problem::new(&codes::TOO_MANY_PARAMS, detail);
+        return Err(problem.up_to("limits.params_max", max));
     }
     let params = params
         .into_iter()

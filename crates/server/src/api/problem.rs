@@ -11,7 +11,11 @@ use super::{
     body::Json,
     codes::{self, Code},
 };
-use crate::{auth::Denied, node::Rejected};
+use crate::{
+    auth::Denied,
+    config::table::{self, Kind},
+    node::Rejected,
+};
 
 /// A problem on its way to the caller.
 #[derive(Debug)]
@@ -42,6 +46,17 @@ impl Problem {
     /// What to do, where more is known than what the table says.
     pub fn cure(mut self, cure: impl Into<String>) -> Self {
         self.0.cure = cure.into();
+        self
+    }
+
+    /// The bound of a setting was met: where that is as high as it can be, nobody is told to raise
+    /// it.
+    pub fn up_to(mut self, key: &str, bound: impl TryInto<u64>) -> Self {
+        if let Some(Kind::Number { max, .. }) = table::find(key).map(|setting| setting.kind)
+            && bound.try_into().is_ok_and(|bound| bound >= max)
+        {
+            self.0.cure = self.0.cure.replace(", or raise the setting", "");
+        }
         self
     }
 

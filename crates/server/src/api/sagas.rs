@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Request, State},
     response::Response,
 };
 use handfast_client::wire;
@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 
 use super::{
     Api, Problem,
+    asked::{Asked, Nothing},
     body::{self, Json},
     codes,
     named::Named,
@@ -51,6 +52,7 @@ pub(super) struct Which {
 pub(super) async fn apply(
     State(api): State<Api>,
     Named(name): Named,
+    _: Asked<Nothing>,
     request: Request,
 ) -> Result<Json<wire::Saga>, Problem> {
     let definition: wire::SagaDefinition = body::json(request).await?;
@@ -99,10 +101,8 @@ pub(super) async fn list(State(api): State<Api>) -> Json<Vec<wire::SagaLine>> {
 pub(super) async fn show(
     State(api): State<Api>,
     Named(name): Named,
-    which: Result<Query<Which>, QueryRejection>,
+    Asked(Which { version }): Asked<Which>,
 ) -> Result<Json<wire::Saga>, Problem> {
-    let Query(Which { version }) =
-        which.map_err(|e| Problem::new(&codes::BAD_QUERY, e.body_text()))?;
     Ok(Json(saga(&api, &name, version)?.saga.clone()))
 }
 
@@ -110,6 +110,7 @@ pub(super) async fn show(
 pub(super) async fn tell(
     State(api): State<Api>,
     Named(name_and_verb): Named,
+    _: Asked<Nothing>,
     request: Request,
 ) -> Result<Response, Problem> {
     match name_and_verb.rsplit_once(':') {

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api, Problem,
+    asked::{Asked, Nothing},
     body::{self, Json},
     codes,
     named::Named,
@@ -45,6 +46,7 @@ pub(super) async fn resources(State(api): State<Api>) -> Json<Vec<wire::Resource
 pub(super) async fn tell_resource(
     State(api): State<Api>,
     Named(name_and_verb): Named,
+    _: Asked<Nothing>,
 ) -> Result<Json<Findings>, Problem> {
     match name_and_verb.rsplit_once(':') {
         Some((name, "check")) => check(&api, name).await,
@@ -93,6 +95,7 @@ pub(super) struct Taken {
 )]
 pub(super) async fn messages(
     State(api): State<Api>,
+    _: Asked<Nothing>,
     request: Request,
 ) -> Result<Json<Taken>, Problem> {
     let messages: Incoming = body::json(request).await?;

@@ -2,17 +2,16 @@
 
 use axum::{
     Extension,
-    extract::{Query, Request, State, rejection::QueryRejection},
+    extract::{Request, State},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use handfast_client::wire::{self, Outcome};
 use handfast_core::id::check_name;
-use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::{
     Api, Gid, Problem,
+    asked::{Asked, How, Nothing},
     body::{self, Json},
     checks::{self, Rules},
     codes,
@@ -42,7 +41,11 @@ use crate::{
             body = wire::Problem, content_type = "application/problem+json"),
     )
 )]
-pub(super) async fn begin(State(api): State<Api>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn begin(
+    State(api): State<Api>,
+    _: Asked<Nothing>,
+    request: Request,
+) -> Result<Response, Problem> {
     let trace = trace(request.headers()).to_owned();
     let wanted: wire::BeginTransaction = body::json(request).await?;
     run(&api, wanted, &trace, None).await
@@ -83,9 +86,8 @@ pub(super) fn trace(headers: &HeaderMap) -> &str {
 )]
 pub(super) async fn list(
     State(api): State<Api>,
-    filter: Result<Query<wire::ListFilter>, QueryRejection>,
+    Asked(filter): Asked<wire::ListFilter>,
 ) -> Result<Json<wire::TransactionPage>, Problem> {
-    let Query(filter) = filter.map_err(|e| Problem::new(&codes::BAD_QUERY, e.body_text()))?;
     check_limit(&api.rules, filter.limit)?;
     match api.node.list(filter).await {
         Ok(page) => Ok(Json(page)),
@@ -128,6 +130,7 @@ pub(super) async fn show(
 pub(super) async fn add(
     State(api): State<Api>,
     Named(gid): Named,
+    _: Asked<Nothing>,
     request: Request,
 ) -> Result<Response, Problem> {
     let gid = checked_gid(&gid)?;
@@ -148,23 +151,13 @@ struct Word<'a> {
     dry_run: bool,
 }
 
-/// What a word may be sent with.
-#[derive(Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct How {
-    /// Only tell what would follow: the answer is a `DryRun`, and nothing happens.
-    #[serde(default)]
-    dry_run: bool,
-}
-
 /// Sends `POST /v1/transactions/{gid}:verb` to its verb. A gid may hold colons: only the last one
 /// divides.
 pub(super) async fn tell(
     State(api): State<Api>,
     Extension(by): Extension<Caller>,
     Named(gid_and_verb): Named,
-    how: Result<Query<How>, QueryRejection>,
+    Asked(how): Asked<How>,
     request: Request,
 ) -> Result<Response, Problem> {
     let (gid, verb) = gid_and_verb.rsplit_once(':').unwrap_or((&gid_and_verb, ""));
@@ -172,7 +165,7 @@ pub(super) async fn tell(
         let detail = "a transaction is told `:commit`, `:abort`, `:retry`, `:edit` or `:resolve`";
         return Err(Problem::new(&codes::NO_SUCH_ROUTE, detail));
     }
-    let Query(How { dry_run }) = how.map_err(|e| Problem::new(&codes::BAD_QUERY, e.body_text()))?;
+    let dry_run = how.is_dry(None)?;
     let word = Word { api: &api, by: &by, gid: checked_gid(gid)?, dry_run };
     match verb {
         "commit" => commit(word, request).await,

@@ -166,7 +166,7 @@ async fn within(call: impl Future<Output = Ack>) -> Ack {
     }
 }
 
-fn refusal(code: &str, message: &str) -> Refusal {
+pub(super) fn refusal(code: &str, message: &str) -> Refusal {
     Refusal { code: code.into(), message: message.into(), cause: Cause::Passing }
 }
 

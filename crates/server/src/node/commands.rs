@@ -145,8 +145,15 @@ impl Node {
         command: &Command,
     ) -> Result<Option<Index>, Rejected> {
         let Some(name) = command.branch() else { return Ok(None) };
-        let (saved, _) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
-        let known = saved.known.ok_or(Rejected::WrongState("preparing".into()))?;
+        let (saved, live) = self.look(gid).await?.ok_or(Rejected::NoSuchTransaction)?;
+        let Some(known) = &saved.known else {
+            let state = self.inner.view(gid, &saved, &live).map(|view| view.state);
+            let why = match state {
+                Some(wire::State::Held) => "it is held, and waits for `:commit` or `:abort`",
+                _ => "it is preparing, and nothing is decided yet",
+            };
+            return Err(Rejected::WrongState(why.into()));
+        };
         let at = known.branches.iter().position(|known| known.name == name);
         let at = at.and_then(|at| Index::try_from(at).ok());
         at.map(Some).ok_or(Rejected::NoSuchBranch)
@@ -159,7 +166,10 @@ pub(super) fn input(
     branch: Option<Index>,
     by: &str,
 ) -> Input {
-    let signed = |reason: String| format!("{reason} (by {by})");
+    let signed = |reason: String| match reason.trim() {
+        "" => format!("no reason given (by {by})"),
+        reason => format!("{reason} (by {by})"),
+    };
     let named = branch.unwrap_or_default();
     match command {
         Command::Commit { .. } => Input::CommitAsked { request },

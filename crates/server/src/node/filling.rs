@@ -8,7 +8,7 @@ use std::{
 
 use handfast_core::{
     id::BranchId,
-    plan::{self, Calls, Given, Plan, Verb},
+    plan::{self, Ask, Calls, Given, Plan, Verb},
     transaction::{Index, Known, Transaction},
     vote::{Proof, Refusal},
     work::{Sql, Work},
@@ -71,6 +71,18 @@ impl Filling {
         let call = self.template(verb, branch);
         let call = call.ok_or_else(|| missing("the plan has no such call".into()))?;
         template::render(call, &self.plan.terms.input, &self.outputs).map_err(missing)
+    }
+
+    /// Why the caller's local transaction never commits, and who was asked what to know it.
+    pub(super) fn asked_back(&self, refusal: Refusal) -> Refusal {
+        let Some(Ask { resource, call }) = self.plan.terms.ask.as_deref() else { return refusal };
+        let plan::Call { method, path, .. } = call;
+        let said = &refusal.message;
+        let message = format!(
+            "{resource} was asked `{method} {path}` whether its caller's local transaction \
+             committed, and it never will: {said}"
+        );
+        Refusal { message, ..refusal }
     }
 
     /// Statements with the parameters that other branches put out.

@@ -49,12 +49,6 @@ struct Place {
     number: u64,
 }
 
-impl Place {
-    fn is_of(&self, key: &str, request: &Request) -> bool {
-        (self.run, self.branch, &*self.key) == (request.run, request.branch, key)
-    }
-}
-
 impl Lanes {
     /// Gives the delivery its place; returns it if it is the first and may leave. One that has a
     /// place keeps it: the first is tried again, and any other is called when its turn comes.
@@ -82,15 +76,28 @@ impl Lanes {
     pub(super) fn first_before(
         &self,
         gid: &str,
-        (run, branch): (RunId, Index),
+        delivery: (RunId, Index),
         key: &str,
     ) -> Option<Arc<str>> {
         let state = self.lock();
-        let mut places = state.places.get(gid)?.iter();
-        let place =
-            places.find(|place| (place.run, place.branch, &*place.key) == (run, branch, key))?;
+        let number = state.place(gid, delivery, key)?;
         let (first, (whose, _)) = state.lanes.get(key)?.first_key_value()?;
-        (*first != place.number).then(|| Arc::clone(whose))
+        (*first != number).then(|| Arc::clone(whose))
+    }
+
+    /// Who leaves when a delivery is dealt with: the second of its lane; none if it is not the
+    /// first.
+    pub(super) fn second_after(
+        &self,
+        gid: &str,
+        delivery: (RunId, Index),
+        key: &str,
+    ) -> Option<Arc<str>> {
+        let state = self.lock();
+        let number = state.place(gid, delivery, key)?;
+        let mut lane = state.lanes.get(key)?.iter();
+        lane.next().filter(|(first, _)| **first == number)?;
+        lane.next().map(|(_, (whose, _))| Arc::clone(whose))
     }
 
     /// The first is finished; returns the next, which may leave now.
@@ -124,8 +131,13 @@ impl Lanes {
 
 impl State {
     fn number(&self, key: &str, request: &Request) -> Option<u64> {
-        let mut places = self.places.get(&request.gid)?.iter();
-        places.find(|place| place.is_of(key, request)).map(|place| place.number)
+        self.place(&request.gid, (request.run, request.branch), key)
+    }
+
+    fn place(&self, gid: &str, delivery: (RunId, Index), key: &str) -> Option<u64> {
+        let mut places = self.places.get(gid)?.iter();
+        let is_its = |place: &&Place| ((place.run, place.branch), &*place.key) == (delivery, key);
+        places.find(is_its).map(|place| place.number)
     }
 
     fn is_first(&self, key: &str, number: u64) -> bool {

@@ -127,7 +127,7 @@ impl Asked<'_> {
 
     fn answer(&mut self, reply: Reply) {
         self.answered = true;
-        let Request { gid, run, branch, verb, .. } = &self.request;
+        let Request { gid, run, branch, verb, filling, .. } = &self.request;
         if let Some(fault) = fault(&reply) {
             let (gid, name) = (&**gid, verb.name());
             tracing::debug!(gid, branch, verb = name, fault = &*fault, "a call was not done");
@@ -142,6 +142,10 @@ impl Asked<'_> {
         }
         let (run, branch, took) = (*run, *branch, self.since.elapsed());
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let reply = match (verb, reply) {
+            (Verb::Ask, Reply::Refused(refusal)) => Reply::Refused(filling.asked_back(refusal)),
+            (_, reply) => reply,
+        };
         let input = heard(*verb, run, branch, reply, took_ms);
         let is_finished = matches!(input, Input::Acked { ack: Ack::Finished, .. });
         self.inner.send(gid, input);
@@ -172,11 +176,14 @@ pub(super) fn heard(verb: Verb, run: RunId, branch: Index, reply: Reply, took_ms
     }
 }
 
+/// Nobody was asked, so this is nobody's answer.
+const NOT_CALLED: &str = "it could not be called: ";
+
 /// What comes of a call that names what is not there: nothing is called.
 pub(super) fn unfilled(verb: Verb, missing: Refusal) -> Reply {
     match verb {
         Verb::Do | Verb::Try => Reply::Refused(missing),
-        _ => Reply::Broken(missing.message),
+        _ => Reply::Broken(format!("{NOT_CALLED}{}", missing.message)),
     }
 }
 

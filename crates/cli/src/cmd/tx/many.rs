@@ -11,6 +11,7 @@ use handfast_client::{
     wire::{Branch, Bulk, BulkDone, BulkEdit, BulkResolve, ListFilter, Outcome},
 };
 
+use super::show::clean;
 use crate::{
     args::{Node, Whom},
     cmd::{patient_client, ticker::Ticker},
@@ -74,16 +75,16 @@ pub async fn tell(
     let hf = patient_client(node, PATIENCE)?;
     let Whom { filter, dry_run: only_look, yes, .. } = whom;
     let filter = ListFilter::from(filter);
-    let bulk = Bulk { filter, reason, dry_run: true };
+    let bulk = Bulk { filter, reason, dry_run: Some(true) };
     if only_look || !yes {
         let looked = pages(&hf, &word, bulk.clone(), output).await?;
         if only_look || looked.taken.is_empty() {
-            return Ok(report(&looked, &word, true, output));
+            return Ok(report(&looked, &word, output));
         }
         confirm(&word, &looked)?;
     }
-    let done = pages(&hf, &word, Bulk { dry_run: false, ..bulk }, output).await?;
-    Ok(report(&done, &word, false, output))
+    let done = pages(&hf, &word, Bulk { dry_run: None, ..bulk }, output).await?;
+    Ok(report(&done, &word, output))
 }
 
 /// All pages as one. What fails in the middle is told together with how far it came.
@@ -93,19 +94,21 @@ async fn pages(
     mut bulk: Bulk,
     output: &Output,
 ) -> Result<BulkDone, Failure> {
-    let doing = if bulk.dry_run { "looking" } else { "telling" };
-    bulk.filter.limit = Some(if bulk.dry_run { LOOKED_AT } else { TOLD });
-    let mut all = BulkDone::default();
+    let is_dry = bulk.dry_run == Some(true);
+    let doing = if is_dry { "looking" } else { "telling" };
+    bulk.filter.limit = Some(if is_dry { LOOKED_AT } else { TOLD });
+    let mut all = BulkDone { dry_run: is_dry, ..BulkDone::default() };
     let mut ticker = Ticker::new(output);
     loop {
         let page = word.say(hf, bulk.clone()).await.map_err(|error| {
             let told = all.taken.len();
-            if !bulk.dry_run && told > 0 {
+            if !is_dry && told > 0 {
                 output.talk(&format!("{told} were told before this; saying it again is safe"));
             }
             Failure::from(error)
         })?;
         all.taken.extend(page.taken);
+        all.warnings.extend(page.warnings);
         all.already.extend(page.already);
         all.refused.extend(page.refused);
         let _ = ticker
@@ -123,7 +126,8 @@ async fn pages(
 fn confirm(word: &Word, looked: &BulkDone) -> Result<(), Failure> {
     let (verb, taken) = (word.name(), looked.taken.len());
     if !std::io::stdin().is_terminal() {
-        let what = format!("{verb} would be told to {taken} transactions; nothing was told");
+        let mixed = mixed(looked);
+        let what = format!("{verb} would be told to {taken} transactions{mixed}; nothing was told");
         return Err(Failure::new(Exit::Usage, what).cure("--dry-run lists them, --yes tells them"));
     }
     let mut stderr = std::io::stderr();
@@ -131,7 +135,7 @@ fn confirm(word: &Word, looked: &BulkDone) -> Result<(), Failure> {
         0 => String::new(),
         many => format!(" ({many} would not take it)"),
     };
-    let _ = write!(stderr, "{verb} {taken} transactions{refuse}? [y/N] ");
+    let _ = write!(stderr, "{verb} {taken} transactions{}{refuse}? [y/N] ", mixed(looked));
     let _ = stderr.flush();
     let mut said = String::new();
     let _ = std::io::stdin().read_line(&mut said);
@@ -141,17 +145,30 @@ fn confirm(word: &Word, looked: &BulkDone) -> Result<(), Failure> {
     }
 }
 
-fn report(done: &BulkDone, word: &Word, only_looked: bool, output: &Output) -> Exit {
+fn report(done: &BulkDone, word: &Word, output: &Output) -> Exit {
     output.data(done, |done| {
         let (taken, verb) = (done.taken.len(), word.name());
         let refuse = refused(done, word);
-        if !only_looked {
+        if !done.dry_run {
             return format!("{verb}: {taken} took it{refuse}\n{}", reasons(&done.refused));
         }
-        let names: String = done.taken.iter().map(|gid| format!("  {gid}\n")).collect();
-        format!("{verb}: {taken} would take it{refuse}\n{names}{}", reasons(&done.refused))
+        let line = |gid: &String| match done.warnings.get(gid) {
+            Some(warning) => format!("  {gid}: {}\n", clean(warning)),
+            None => format!("  {gid}\n"),
+        };
+        let names: String = done.taken.iter().map(line).collect();
+        let (mixed, why) = (mixed(done), reasons(&done.refused));
+        format!("{verb}: {taken} would take it{mixed}{refuse}\n{names}{why}")
     });
     if done.refused.is_empty() { Exit::Ok } else { Exit::No }
+}
+
+/// How many of them are warned of.
+fn mixed(looked: &BulkDone) -> String {
+    match looked.warnings.len() {
+        0 => String::new(),
+        many => format!(", of which {many} would end mixed"),
+    }
 }
 
 fn refused(done: &BulkDone, word: &Word) -> String {

@@ -91,15 +91,40 @@ fn meaning(t: &Transaction, now_ms: u64) -> String {
             format!("It did not happen: decided{decided}. Some of it had no undo.")
         }
         State::Aborted => format!("It did not happen: decided{decided}, nothing of it is left."),
-        State::Mixed if against(t).is_some() => {
-            "PART OF IT HAPPENED: a branch was finished against the decision by someone else."
-                .into()
-        }
         State::Mixed => {
-            "PART OF IT HAPPENED: a branch ended against the decision, and an operator said so."
-                .into()
+            let who = match against(t) {
+                Some(_) => "a branch was finished against the decision by someone else",
+                None => "a branch ended against the decision, and an operator said so",
+            };
+            format!("{}: {who}.", mixed(t))
         }
     }
+}
+
+/// How much of what ended against its decision has happened.
+fn mixed(t: &Transaction) -> &'static str {
+    let is_commit = t.reason.is_none();
+    let is_against = |b: &BranchView| match b.state {
+        BranchState::Heuristic => true,
+        BranchState::Resolved => resolved_as(t, b) == Some(!is_commit),
+        _ => false,
+    };
+    match (t.branches.iter().all(is_against), is_commit) {
+        (true, true) => "NOTHING OF IT HAPPENED, though commit was decided",
+        (true, false) => "ALL OF IT HAPPENED, though abort was decided",
+        (false, _) => "PART OF IT HAPPENED",
+    }
+}
+
+/// What an operator said of a branch last: whether it has happened.
+fn resolved_as(t: &Transaction, b: &BranchView) -> Option<bool> {
+    let lines = t.timeline.iter().rev().filter(|line| line.branch.as_ref() == Some(&b.name));
+    lines.into_iter().find_map(|line| match line.what.as_str() {
+        "declared done" => Some(true),
+        "declared undone" => Some(false),
+        "resolved" => Some(line.detail.starts_with("as committed")),
+        _ => None,
+    })
 }
 
 /// Whose turn has not come.
@@ -214,8 +239,10 @@ fn branch_word(state: BranchState) -> &'static str {
 }
 
 fn timeline(entries: &[TimelineEntry], now_ms: u64) -> String {
-    let start = entries.iter().map(|entry| entry.at_ms).min().unwrap_or(now_ms);
-    let mut before = start;
+    // Only what has a plan, or is left to others, records that it begins.
+    let begun = entries.iter().find(|entry| entry.what == "begun");
+    let first = begun.or(entries.first()).map_or(now_ms, |entry| entry.at_ms);
+    let mut before = begun.map(|entry| entry.at_ms);
     let mut rows = Vec::new();
     for alike in entries.chunk_by(is_same) {
         let between = alike.len().saturating_sub(2);
@@ -223,7 +250,7 @@ fn timeline(entries: &[TimelineEntry], now_ms: u64) -> String {
             let is_edge = at == 0 || at + 1 == alike.len();
             if is_edge || between == 1 {
                 rows.push(row(entry, before));
-                before = entry.at_ms;
+                before = Some(entry.at_ms);
             } else if at == 1 {
                 let branch = entry.branch.clone().unwrap_or_default();
                 let more = format!("{between} more the same");
@@ -231,18 +258,24 @@ fn timeline(entries: &[TimelineEntry], now_ms: u64) -> String {
             }
         }
     }
-    let began = format!("Began {}, {}\n", utc(start), relative(start, now_ms));
-    let mut text = began + &table(&["TIME", "PASSED", "RECORD", "WHAT", "BRANCH", "DETAIL"], &rows);
+    let since = match begun {
+        Some(_) => "Began",
+        None => "Its begin is not recorded; known since",
+    };
+    let since = format!("{since} {}, {}\n", utc(first), relative(first, now_ms));
+    let mut text = since + &table(&["TIME", "PASSED", "RECORD", "WHAT", "BRANCH", "DETAIL"], &rows);
     if entries.iter().any(|entry| entry.position.is_none()) {
         text.push_str("(without a record: seen by this process, and forgotten with it)\n");
     }
     text
 }
 
-fn row(entry: &TimelineEntry, before_ms: u64) -> Vec<String> {
+/// `before_ms` is absent if nothing before it is known.
+fn row(entry: &TimelineEntry, before_ms: Option<u64>) -> Vec<String> {
+    let passed = before_ms.map(|before_ms| span(entry.at_ms.saturating_sub(before_ms)));
     vec![
         time_of_day(entry.at_ms),
-        format!("+{}", span(entry.at_ms.saturating_sub(before_ms))),
+        passed.map_or("-".into(), |passed| format!("+{passed}")),
         entry.position.map_or("-".into(), |position| format!("#{position}")),
         entry.what.clone(),
         entry.branch.clone().unwrap_or_default(),

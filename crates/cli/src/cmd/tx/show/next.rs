@@ -86,6 +86,12 @@ fn by_itself(t: &Transaction, b: &BranchView, now_ms: u64) -> Option<String> {
     };
     let first = t.branches.iter().find(undone_first).filter(|_| doing == "undone");
     let again = b.next_attempt_at_ms.filter(|at| *at > now_ms);
+    if let Some(why) = not_called(b) {
+        return Some(format!(
+            "branch {name} cannot be {doing}, for it cannot be called: {}.",
+            clean(why)
+        ));
+    }
     Some(match (first, &b.waits_for, again) {
         (Some(first), ..) => format!("branch {name} is undone after {}.", first.name),
         (None, Some(first), _) => format!("branch {name} is {doing} after {}.", clean(first)),
@@ -118,9 +124,24 @@ fn later(t: &Transaction) -> Option<String> {
     }
 }
 
-/// Whether its call names what no answer has brought: then it is not even sent.
-fn needs_what_is_missing(b: &BranchView) -> bool {
-    b.last_answer.as_ref().is_some_and(|answer| answer.ends_with("}}` is missing"))
+/// Why nobody was called, if so: its call names what no answer has brought.
+fn not_called(b: &BranchView) -> Option<&str> {
+    b.last_answer.as_ref()?.strip_prefix("it could not be called: ")
+}
+
+/// Whether the do of a step was heard to have come about, and not only what may be undone.
+fn is_known_done(t: &Transaction, b: &BranchView) -> bool {
+    let mut lines = t.timeline.iter().filter(|line| line.branch.as_ref() == Some(&b.name));
+    lines.any(|line| matches!(line.what.as_str(), "done" | "declared done"))
+}
+
+/// A line, if there was an answer, or no call.
+fn last_answer(b: &BranchView) -> String {
+    match (not_called(b), &b.last_answer) {
+        (Some(why), _) => format!("  It cannot be called: {}\n", clean(why)),
+        (None, Some(answer)) => format!("  Its last answer: {}\n", clean(answer)),
+        (None, None) => String::new(),
+    }
 }
 
 /// A branch that waits for a person, and what can be said of it, ready to be copied.
@@ -131,9 +152,7 @@ fn stuck_branch(t: &Transaction, b: &BranchView, now_ms: u64) -> String {
         let _ = write!(text, "; all the same it is tried again {}", soon(at, now_ms));
     }
     text.push_str(".\n");
-    if let Some(answer) = &b.last_answer {
-        let _ = writeln!(text, "  Its last answer: {}", clean(answer));
-    }
+    text.push_str(&last_answer(b));
     for call in call_lines(&b.calls) {
         let _ = writeln!(text, "  It calls: {}", clean(&call));
     }
@@ -144,7 +163,7 @@ fn stuck_branch(t: &Transaction, b: &BranchView, now_ms: u64) -> String {
     let mut word = |when: &str, what: String| words.push((when.to_owned(), what));
     // Those who decide have forgotten it: no other answer will come.
     let is_forgotten = t.state == State::Deciding && t.decide != Decide::Log;
-    if !needs_what_is_missing(b) && !is_forgotten {
+    if not_called(b).is_none() && !is_forgotten {
         word(&format!("{resource} is mended"), format!("retry {gid} {name}"));
     }
     match b.kind {
@@ -152,7 +171,8 @@ fn stuck_branch(t: &Transaction, b: &BranchView, now_ms: u64) -> String {
             let calls = "--do 'POST /…' --body '…' --undo 'DELETE /…'";
             word("call something else", format!("edit {gid} {name} {calls} --reason '…'"));
             let (undone, done) = match is_decided {
-                true => ("it is undone there", "it shall stay done"),
+                true if is_known_done(t, b) => ("it is undone there", "it shall stay done"),
+                true => ("it is not done there", "it is done there, and shall stay so"),
                 false => ("it is not done there", "it is done there"),
             };
             word(undone, resolve("--undone"));
