@@ -213,8 +213,8 @@ where
         if self.forced || self.unwritten_records > NOTES_MAX {
             self.write(now_ms)?;
         }
-        staged.ahead.append(&mut staged.effects);
-        Ok(staged.ahead)
+        staged.effects.splice(..0, staged.ahead);
+        Ok(staged.effects)
     }
 
     /// Whether there are records that no sync has taken along yet.
